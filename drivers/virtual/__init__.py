@@ -1,0 +1,1 @@
+"""Virtual servos: exact to the byte on the wire, with a physical plant behind them."""

@@ -1,0 +1,1 @@
+"""What is true of an arm everywhere: description, kinematics, controllers, envelope, the tick."""
