@@ -1,0 +1,364 @@
+"""An arm as data: one TOML beside its URDF, read strictly into a RobotDescription.
+
+A robot's name is its file name; `robot_names()` is the directory listing plus the entry-point group
+`genba.robots`, whose entries name a function or constant that gives the TOML's path.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from .errors import RefusedError, UnknownNameError
+from .servo import Drive
+from .state import Vector
+from .strict import build, load_toml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joint:
+    """One driven joint of the arm; SI units.
+
+    Attributes:
+        name: Joint name in the URDF and in every bundle.
+        actuator_id: Id of its servo on the bus.
+        lower: Soft lower limit, rad.
+        upper: Soft upper limit, rad.
+        max_velocity: Largest speed the envelope admits, rad/s.
+        max_acceleration: Largest acceleration the envelope admits, rad/s2.
+        drive: Key of the drive in the `[drives]` table.
+        home: Position from which episodes start, rad.
+        park: Position in which the arm may be released, rad.
+    """
+
+    name: str
+    actuator_id: int
+    lower: float
+    upper: float
+    max_velocity: float
+    max_acceleration: float
+    drive: str
+    home: float
+    park: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gripper:
+    """The gripper as one more driven joint, with the map from joint position to free opening.
+
+    Attributes:
+        joint: Joint name in the URDF.
+        actuator_id: Id of its servo on the bus.
+        closed: Joint position with the fingers shut (rad for a jaw, m for a parallel finger).
+        open: Joint position with the fingers wide open.
+        max_velocity: Largest admitted speed, rad/s or m/s.
+        max_acceleration: Largest admitted acceleration, rad/s2 or m/s2.
+        drive: Key of its drive.
+        home: Position from which episodes start.
+        followers: URDF joints that mirror this one (a second finger).
+        opening: Free opening between the finger pads in m at evenly spaced positions from `closed` to `open`.
+        finger_links: URDF links whose contact with a part is a grasp.
+        max_force: Torque or force limit set in the gripper's drive, N m or N.
+    """
+
+    joint: str
+    actuator_id: int
+    closed: float
+    open: float
+    max_velocity: float
+    max_acceleration: float
+    drive: str
+    home: float
+    followers: tuple[str, ...] = ()
+    opening: tuple[float, ...]
+    finger_links: tuple[str, ...]
+    max_force: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bus:
+    """How the arm is wired.
+
+    Attributes:
+        protocol: Name of the file in `drivers/protocols/`.
+        baud_rate: Bits per second.
+        model_number: What every servo must answer when asked for its model.
+    """
+
+    protocol: str
+    baud_rate: int
+    model_number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the safety envelope keeps, beside each joint's own range.
+
+    Attributes:
+        tcp_speed: Largest speed of the TCP, m/s. 0.25 is the reduced manual speed of ISO 10218.
+        workspace_lower: Lower corner of the box the TCP must stay in, m, base frame.
+        workspace_upper: Upper corner.
+        stale_after: Age of a measurement beyond which no motion is admitted, s.
+        look_ahead: Largest distance between goal and measurement, rad, per joint and gripper in order.
+    """
+
+    tcp_speed: float = 0.25
+    workspace_lower: tuple[float, float, float]
+    workspace_upper: tuple[float, float, float]
+    stale_after: float = 0.1
+    look_ahead: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Where a tool held vertically can work, as a cylinder sector around the base axis.
+
+    Attributes:
+        axis: x, y of the vertical axis the sector turns about, m.
+        radius: Nearest and farthest distance from that axis, m.
+        azimuth: Angles about z, rad, 0 along +x.
+        height: Lowest and highest TCP, m.
+        yaw: Tool yaw relative to the azimuth, rad.
+    """
+
+    axis: tuple[float, float]
+    radius: tuple[float, float]
+    azimuth: tuple[float, float]
+    height: tuple[float, float]
+    yaw: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Delays between decision and motion, and between motion and knowledge.
+
+    Attributes:
+        action_latency: From the command to the moment the drives follow it, s.
+        observation_latency: Age of joint measurements when they are read, s.
+    """
+
+    action_latency: float = 0.0
+    observation_latency: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobotDescription:
+    """Everything genba knows of one arm model.
+
+    Attributes:
+        name: Catalogue name.
+        title: Name for people.
+        urdf: URDF file, relative to `sim_assets/`.
+        tolerance: Default tolerance class of tasks: "servo", "lab" or "industrial".
+        control_rate_hz: Default rate of the tick; divides 240.
+        joint_step: Full-scale change of a joint target in one tick of `joint_delta`, rad.
+        ee_step: Full-scale TCP translation in one tick of `ee_delta`, m.
+        ee_turn: Full-scale TCP yaw in one tick of `ee_delta`, rad.
+        tcp_link: Link whose frame is the tool centre point; its +z axis points out of the tool.
+        base_link: Root link.
+        joints: Arm joints, base to tip.
+        gripper: The gripper.
+        bus: The wire, for arms that genba drives.
+        limits: The envelope.
+        reach: Where tasks place things.
+        timing: Delays.
+        drives: Drive constants by key.
+    """
+
+    name: str
+    title: str
+    urdf: str
+    tolerance: str
+    control_rate_hz: int
+    joint_step: float
+    ee_step: float
+    ee_turn: float
+    tcp_link: str
+    base_link: str
+    joints: tuple[Joint, ...]
+    gripper: Gripper
+    bus: Bus | None = None
+    limits: Limits
+    reach: Reach
+    timing: Timing = field(default_factory=Timing)
+    drives: dict[str, Drive]
+    source: Path = field(default=Path(), repr=False, compare=False)
+
+    @cached_property
+    def urdf_path(self) -> Path:
+        """The URDF on disk."""
+        return asset_root() / self.urdf
+
+    @cached_property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names of the arm joints, gripper excluded."""
+        return tuple(j.name for j in self.joints)
+
+    @cached_property
+    def actuator_names(self) -> tuple[str, ...]:
+        """Arm joints and then the gripper joint: the order of every target vector."""
+        return (*self.joint_names, self.gripper.joint)
+
+    @cached_property
+    def actuator_ids(self) -> tuple[int, ...]:
+        """Bus ids in the same order."""
+        return (*(j.actuator_id for j in self.joints), self.gripper.actuator_id)
+
+    @cached_property
+    def actuator_drives(self) -> tuple[Drive, ...]:
+        """Drives in the same order."""
+        return (*(self.drives[j.drive] for j in self.joints), self.drives[self.gripper.drive])
+
+    @cached_property
+    def home(self) -> Vector:
+        """Home position of the arm joints, rad."""
+        return tuple(j.home for j in self.joints)
+
+    @cached_property
+    def park(self) -> Vector:
+        """Park position of the arm joints, rad."""
+        return tuple(j.park for j in self.joints)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over the TOML and the URDF, which a policy bundle remembers."""
+        digest = hashlib.sha256()
+        for path in (self.source, self.urdf_path):
+            digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
+        return digest.hexdigest()
+
+    def opening(self, gripper: float) -> float:
+        """Free opening between the finger pads in m at a gripper position."""
+        g = self.gripper
+        span = (gripper - g.closed) / (g.open - g.closed) * (len(g.opening) - 1)
+        i = min(max(int(span), 0), len(g.opening) - 2)
+        f = min(max(span - i, 0.0), 1.0)
+        return g.opening[i] + f * (g.opening[i + 1] - g.opening[i])
+
+    def gripper_at(self, opening: float) -> float:
+        """Gripper position at which the pads are `opening` m apart."""
+        g = self.gripper
+        grid = np.linspace(g.closed, g.open, len(g.opening))
+        return float(np.interp(opening, g.opening, grid))
+
+
+def asset_root() -> Path:
+    """Folder that holds URDFs and textures."""
+    return Path(str(files(__package__))).parent / "sim_assets"
+
+
+def robot_files() -> dict[str, Path]:
+    """Every robot's TOML by name: this folder's, then those of plug-ins."""
+    found = {path.stem: path for path in sorted(Path(str(files(__package__))).glob("*.toml"))}
+    for point in entry_points(group="genba.robots"):
+        if point.name not in found:
+            loaded = point.load()
+            found[point.name] = Path(loaded() if callable(loaded) else loaded)
+    return found
+
+
+def robot_names() -> list[str]:
+    """Names of all robots, sorted."""
+    return sorted(robot_files())
+
+
+@lru_cache(maxsize=32)
+def load_robot(name: str) -> RobotDescription:
+    """Read a robot by catalogue name.
+
+    Args:
+        name: Name as `genba list robots` prints it.
+
+    Raises:
+        UnknownNameError: If no robot has that name.
+        RefusedError: If its TOML is malformed.
+    """
+    found = robot_files()
+    if name not in found:
+        raise UnknownNameError("robot", name, found)
+    return read_robot(found[name])
+
+
+def read_robot(path: Path) -> RobotDescription:
+    """Read and check one TOML.
+
+    Args:
+        path: The file; its stem must be the robot's name.
+
+    Raises:
+        RefusedError: If a key, type, range or reference is wrong; the text names file, table and cure.
+    """
+    table = load_toml(path)
+    drives = table.pop("drives", None)
+    if not isinstance(drives, dict) or not drives:
+        raise RefusedError(f"{path}: table [drives.<name>] is missing")
+    if "source" in table:
+        raise RefusedError(f"{path}: unknown key 'source'")
+    built = {key: build(Drive, value, f"{path}: drives.{key}") for key, value in drives.items()}
+    joints = table.get("joints")
+    if isinstance(joints, list):
+        table["joints"] = joints
+    robot = build(RobotDescription, {**table, "drives": {}}, str(path))
+    object.__setattr__(robot, "drives", built)
+    object.__setattr__(robot, "source", path)
+    _check(robot, path)
+    return robot
+
+
+def _check(robot: RobotDescription, path: Path) -> None:
+    def refuse(text: str) -> None:
+        raise RefusedError(f"{path}: {text}")
+
+    if robot.name != path.stem:
+        refuse(f"name is {robot.name!r}, but the file is called {path.name}; they must agree")
+    if robot.tolerance not in ("servo", "lab", "industrial"):
+        refuse(f"tolerance is {robot.tolerance!r}; allowed: servo, lab, industrial")
+    if 240 % robot.control_rate_hz:
+        refuse(f"control_rate_hz is {robot.control_rate_hz}; it must divide 240")
+    names = [j.name for j in robot.joints]
+    if len(set(robot.actuator_names)) != len(names) + 1:
+        refuse("two joints have the same name")
+    if len(set(robot.actuator_ids)) != len(names) + 1:
+        refuse("two joints have the same actuator_id")
+    for joint in robot.joints:
+        where = f"joint {joint.name!r}"
+        if not joint.lower < joint.upper:
+            refuse(f"{where}: lower {joint.lower} is not below upper {joint.upper}")
+        for key in ("home", "park"):
+            if not joint.lower <= getattr(joint, key) <= joint.upper:
+                refuse(f"{where}: {key} {getattr(joint, key)} is outside {joint.lower}..{joint.upper}")
+        for key in ("max_velocity", "max_acceleration"):
+            if getattr(joint, key) <= 0.0:
+                refuse(f"{where}: {key} must be positive")
+        if joint.drive not in robot.drives:
+            refuse(f"{where}: drive {joint.drive!r} is not one of {', '.join(sorted(robot.drives))}")
+    gripper = robot.gripper
+    if gripper.drive not in robot.drives:
+        refuse(f"gripper: drive {gripper.drive!r} is not one of {', '.join(sorted(robot.drives))}")
+    if gripper.closed == gripper.open or len(gripper.opening) < 2:
+        refuse("gripper: closed and open must differ, and opening needs at least two values")
+    if any(b <= a for a, b in zip(gripper.opening, gripper.opening[1:], strict=False)):
+        refuse("gripper: opening must grow from closed to open")
+    limits = robot.limits
+    if any(a >= b for a, b in zip(limits.workspace_lower, limits.workspace_upper, strict=True)):
+        refuse("limits: workspace_lower must be below workspace_upper in x, y and z")
+    if len(limits.look_ahead) != len(names) + 1 or min(limits.look_ahead) <= 0.0:
+        refuse(f"limits: look_ahead needs {len(names) + 1} positive values, one per joint and one for the gripper")
+    for key in ("radius", "azimuth", "height", "yaw"):
+        low, high = getattr(robot.reach, key)
+        if low > high:
+            refuse(f"reach: {key} {low} is above {high}")
+    for key, drive in robot.drives.items():
+        if drive.kind not in ("servo", "impedance"):
+            refuse(f"drives.{key}: kind is {drive.kind!r}; allowed: servo, impedance")
+        if min(drive.stall_torque, drive.no_load_speed, drive.position_gain) <= 0.0:
+            refuse(f"drives.{key}: stall_torque, no_load_speed and position_gain must be positive")
+        if drive.kind == "servo" and drive.ticks_per_turn <= 0:
+            refuse(f"drives.{key}: a servo needs ticks_per_turn")
+    if not math.isfinite(robot.limits.tcp_speed) or robot.limits.tcp_speed <= 0.0:
+        refuse("limits: tcp_speed must be positive")

@@ -1,0 +1,54 @@
+"""What an arm says, and the Arm protocol that the simulated and the real one keep.
+
+Vectors are plain tuples of floats, not arrays: they are frozen, they travel through the tick six numbers at
+a time, and scalar arithmetic on them is several times faster than on a NumPy array of that size.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from .description import RobotDescription
+    from .envelope import Admitted
+
+Vector = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmState:
+    """One measurement of the whole arm.
+
+    Attributes:
+        stamp: Time of the measurement in s on the arm's own monotonic clock.
+        joint_positions: Measured positions of the arm joints in rad, base to tip, gripper excluded.
+        joint_velocities: Their velocities in rad/s.
+        joint_efforts: Estimated torque of each joint in N m.
+        gripper: Gripper joint position in its own unit: rad for a jaw, m for a parallel finger.
+    """
+
+    stamp: float
+    joint_positions: Vector
+    joint_velocities: Vector
+    joint_efforts: Vector
+    gripper: float
+
+
+@runtime_checkable
+class Arm(Protocol):
+    """An arm that the tick can drive: simulated or on the bench.
+
+    `write` takes an `Admitted` and nothing else; `advance` lets `dt` seconds pass, in physics or on the wall.
+    """
+
+    @property
+    def robot(self) -> "RobotDescription":
+        """The description this arm was made from."""
+
+    def read(self) -> ArmState:
+        """Return the newest measurement."""
+
+    def write(self, admitted: "Admitted") -> None:
+        """Send an admitted command to the motors."""
+
+    def advance(self, dt: float) -> None:
+        """Let `dt` seconds pass."""
