@@ -1,0 +1,132 @@
+"""What a policy computes from an observation before its first layer: relative positions and relative angles.
+
+    x        = observation ++ desired_goal                       as packed, n values
+    z        = x ++ x[left] * x[right]                           the products angle differences need
+    features = z @ matrix.T
+
+A task declares its features as data. The same three arrays then serve the trainer (torch) and the bundle
+(numpy, folded into the first layer), so what was trained and what runs cannot drift apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import RefusedError
+from .observation import ObservationSpec
+
+OPERATIONS = ("field", "difference", "angle_difference")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One group of features.
+
+    Attributes:
+        op: "field" passes `a` on, "difference" is a - b, "angle_difference" is (sin, cos) of the angle a - b
+            where both fields are (sin, cos) pairs.
+        a: Name of a field of the observation or the desired goal.
+        b: Name of the field that is subtracted; empty for "field".
+    """
+
+    op: str
+    a: str
+    b: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMap:
+    """Features of one observation spec, exact in numpy and torch alike.
+
+    Attributes:
+        inputs: Length n of x.
+        pairs: Indices into x whose products extend it, shape (p, 2).
+        matrix: The linear map from z to features, shape (features, n + p), entries -1, 0 and 1.
+    """
+
+    inputs: int
+    pairs: NDArray[np.int64]
+    matrix: NDArray[np.float32]
+
+    @property
+    def size(self) -> int:
+        """How many features come out."""
+        return int(self.matrix.shape[0])
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute features.
+
+        Args:
+            x: Concatenated observation and desired goal, shape (..., n).
+
+        Returns:
+            Features, shape (..., size), in the precision of `x`.
+        """
+        products = x[..., self.pairs[:, 0]] * x[..., self.pairs[:, 1]]
+        z = np.concatenate((x, products), axis=-1)
+        return np.asarray(z @ self.matrix.T.astype(x.dtype), dtype=x.dtype)
+
+    @classmethod
+    def from_spec(cls, spec: ObservationSpec, features: Sequence[Feature]) -> "FeatureMap":
+        """Resolve field names into indices.
+
+        Args:
+            spec: Fields in the order in which they are packed.
+            features: What to compute; empty passes every field on.
+
+        Raises:
+            RefusedError: If a name is unknown or doubled, or sizes do not fit the operation.
+        """
+        where, inputs = _layout(spec)
+        rows: list[dict[int, float]] = []
+        pairs: list[tuple[int, int]] = []
+        for feature in features or [Feature(op="field", a=name) for name in where]:
+            start_a, start_b, size = _operands(feature, where)
+            if feature.op == "angle_difference":
+                sin_a, cos_a, sin_b, cos_b = start_a, start_a + 1, start_b, start_b + 1
+                k = inputs + len(pairs)
+                pairs += [(sin_a, cos_b), (cos_a, sin_b), (cos_a, cos_b), (sin_a, sin_b)]
+                rows += [{k: 1.0, k + 1: -1.0}, {k + 2: 1.0, k + 3: 1.0}]
+                continue
+            for i in range(size):
+                row = {start_a + i: 1.0}
+                if feature.op == "difference":
+                    row[start_b + i] = row.get(start_b + i, 0.0) - 1.0
+                rows.append(row)
+        matrix = np.zeros((len(rows), inputs + len(pairs)), dtype=np.float32)
+        for i, row in enumerate(rows):
+            matrix[i, list(row)] = list(row.values())
+        return cls(inputs=inputs, pairs=np.array(pairs, dtype=np.int64).reshape(-1, 2), matrix=matrix)
+
+
+def _layout(spec: ObservationSpec) -> tuple[dict[str, tuple[int, int]], int]:
+    """Start and size of each field in x, and the length of x."""
+    where: dict[str, tuple[int, int]] = {}
+    start = 0
+    for field in (*spec.observation, *spec.desired_goal):
+        if field.name in where:
+            raise RefusedError(f"features: two fields of observation and desired_goal are named {field.name!r}")
+        where[field.name] = (start, field.size)
+        start += field.size
+    return where, start
+
+
+def _operands(feature: Feature, where: dict[str, tuple[int, int]]) -> tuple[int, int, int]:
+    """Start of a, start of b (that of a when the operation has none) and their common size."""
+    if feature.op not in OPERATIONS:
+        raise RefusedError(f"features: op is {feature.op!r}; allowed: {', '.join(OPERATIONS)}")
+    names = (feature.a,) if feature.op == "field" else (feature.a, feature.b)
+    if feature.op == "field" and feature.b:
+        raise RefusedError(f"features: op 'field' takes one field, found a second, {feature.b!r}")
+    for name in names:
+        if name not in where:
+            raise RefusedError(f"features: no field named {name!r}; there are: {', '.join(where)}")
+    start_a, size = where[names[0]]
+    start_b, size_b = where[names[-1]]
+    if size != size_b:
+        raise RefusedError(f"features: {feature.a!r} has {size} values and {feature.b!r} has {size_b}")
+    if feature.op == "angle_difference" and size != 2:
+        raise RefusedError(f"features: an angle is a (sin, cos) pair, but {feature.a!r} has {size} values")
+    return start_a, start_b, size
