@@ -6,6 +6,7 @@ the bench are the same by construction, not by convention.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class Field:
     privileged: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ObservationSpec:
     """The three vectors of a goal-conditioned task, each an ordered row of fields.
 
@@ -103,22 +104,21 @@ class ObservationSpec:
             RefusedError: If a field is missing or has the wrong size; the text names it.
         """
         packed: Observation = {}
-        for group, fields in (
-            ("observation", self.observation),
-            ("achieved_goal", self.achieved_goal),
-            ("desired_goal", self.desired_goal),
-        ):
+        for group, names, size in self._layout:
             flat: list[float] = []
-            for field in fields:
-                try:
-                    flat.extend(values[field.name])
-                except KeyError:
-                    raise RefusedError(f"observation field {field.name!r} has no value") from None
-            row = np.array(flat, dtype=np.float32)
-            if row.size != self.size(group):
+            try:
+                for name in names:
+                    flat.extend(values[name])
+            except KeyError as error:
+                raise RefusedError(f"observation field {error.args[0]!r} has no value") from None
+            if len(flat) != size:
                 self._explain(values, group)
-            packed[group] = row
+            packed[group] = np.array(flat, dtype=np.float32)
         return packed
+
+    @cached_property
+    def _layout(self) -> tuple[tuple[str, tuple[str, ...], int], ...]:
+        return tuple((group, tuple(f.name for f in self.group(group)), self.size(group)) for group in GROUPS)
 
     def _explain(self, values: Mapping[str, Vector], group: str) -> None:
         for field in self.group(group):

@@ -1,0 +1,184 @@
+"""When a goal counts as reached: a pose within tolerance, at rest, let go of, and held.
+
+Goal vectors of every task share one layout, so that success is a formula over two vectors: the same for a step,
+for a batch of relabelled transitions and for a row measured on the bench. The formula uses only operations that
+IEEE 754 rounds exactly, which makes the scalar and the batched form agree to the bit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import atan2, cos, pi, sin, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .observation import Field
+from .state import Vector
+from .strict import build
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def goal_fields(prefix: str, source: str, *, privileged: bool = False) -> tuple[Field, ...]:
+    """The layout of a goal vector: 10 numbers.
+
+    Args:
+        prefix: "achieved" or "goal".
+        source: Where the values come from.
+        privileged: Whether the last four are beyond any bench's senses.
+    """
+    return (
+        Field(name=f"{prefix}_position", size=3, unit="m", low=-2.0, high=2.0, source=source),
+        Field(name=f"{prefix}_yaw", size=2, unit="1", low=-1.0, high=1.0, source=source),
+        Field(name=f"{prefix}_tilt", size=1, unit="rad", low=-pi, high=pi, source=source),
+        Field(name=f"{prefix}_speed", size=1, unit="m/s", low=0.0, high=20.0, source=source, privileged=privileged),
+        Field(name=f"{prefix}_spin", size=1, unit="rad/s", low=0.0, high=500.0, source=source, privileged=privileged),
+        Field(name=f"{prefix}_released", size=1, unit="1", low=0.0, high=1.0, source=source, privileged=privileged),
+        Field(name=f"{prefix}_reach", size=1, unit="m", low=0.0, high=4.0, source=source, privileged=privileged),
+    )
+
+
+GOAL_SIZE = 10
+
+
+def goal_vector(position: Sequence[float], yaw: float, symmetry: int) -> Vector:
+    """A wanted pose at rest, released.
+
+    Args:
+        position: x, y, z in m.
+        yaw: Turn about the vertical, rad.
+        symmetry: How many turns of the part look alike; the yaw is stored as (sin, cos) of its multiple.
+    """
+    x, y, z = position
+    return (x, y, z, sin(symmetry * yaw), cos(symmetry * yaw), 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """The conditions, all of which must hold at once for `hold_s` seconds.
+
+    Attributes:
+        position_tolerance: Largest distance from the wanted position, m.
+        angle_tolerance: Largest error of yaw and of tilt, rad.
+        symmetry: Number of yaw turns under which the part looks the same.
+        max_speed: Largest speed that counts as settled, m/s.
+        max_spin: Largest angular speed that counts as settled, rad/s.
+        hold_s: How long, s.
+    """
+
+    position_tolerance: float
+    angle_tolerance: float
+    symmetry: int = 1
+    max_speed: float = 0.01
+    max_spin: float = 0.1
+    hold_s: float = 0.5
+
+    def terms(self, achieved: Sequence[float], desired: Sequence[float]) -> dict[str, dict[str, float | bool]]:
+        """Every sub-condition with its value, its limit and whether it holds.
+
+        Args:
+            achieved: Goal vector of what is.
+            desired: Goal vector of what is wanted.
+        """
+        position = _distance(achieved, desired)
+        sine = achieved[3] * desired[4] - achieved[4] * desired[3]
+        cosine = achieved[3] * desired[3] + achieved[4] * desired[4]
+        yaw = abs(atan2(sine, cosine)) / self.symmetry
+        rows = {
+            "position_m": (position, self.position_tolerance, position <= self.position_tolerance),
+            "yaw_rad": (yaw, self.angle_tolerance, self._yaw_met(_chord(achieved, desired))),
+            "tilt_rad": (achieved[5], self.angle_tolerance, achieved[5] <= self.angle_tolerance),
+            "speed_m_s": (achieved[6], self.max_speed, achieved[6] <= self.max_speed),
+            "spin_rad_s": (achieved[7], self.max_spin, achieved[7] <= self.max_spin),
+            "released": (achieved[8], 1.0, achieved[8] >= 0.5),
+        }
+        return {
+            name: {"value": float(value), "limit": float(limit), "ok": bool(ok)}
+            for name, (value, limit, ok) in rows.items()
+        }
+
+    def met(self, achieved: Sequence[float], desired: Sequence[float]) -> bool:
+        """Whether all conditions hold at this instant."""
+        return (
+            achieved[8] >= 0.5
+            and _distance(achieved, desired) <= self.position_tolerance
+            and self._yaw_met(_chord(achieved, desired))
+            and achieved[5] <= self.angle_tolerance
+            and achieved[6] <= self.max_speed
+            and achieved[7] <= self.max_spin
+        )
+
+    def met_batch(self, achieved: Floats, desired: Floats) -> npt.NDArray[np.bool_]:
+        """The same over the last axis of two arrays."""
+        a, d = np.asarray(achieved, np.float64), np.asarray(desired, np.float64)
+        result: npt.NDArray[np.bool_] = (
+            (a[..., 8] >= 0.5)
+            & (_distance_batch(a, d) <= self.position_tolerance)
+            & (_chord_batch(a, d) <= self._chord_limit())
+            & (a[..., 5] <= self.angle_tolerance)
+            & (a[..., 6] <= self.max_speed)
+            & (a[..., 7] <= self.max_spin)
+        )
+        return result
+
+    def reward(self, achieved: Sequence[float], desired: Sequence[float], *, dense: bool) -> float:
+        """Reward of one step: -1 or 0 when sparse, minus the distances still to go when dense."""
+        if not dense:
+            return 0.0 if self.met(achieved, desired) else -1.0
+        bonus = 0.0 if self.met(achieved, desired) else -0.1
+        return bonus - _distance(achieved, desired) - 0.5 * achieved[9] - 0.02 * _chord(achieved, desired)
+
+    def reward_batch(self, achieved: Floats, desired: Floats, *, dense: bool) -> npt.NDArray[np.float64]:
+        """The same over the last axis of two arrays, equal to the bit."""
+        met = self.met_batch(achieved, desired)
+        if not dense:
+            return np.where(met, 0.0, -1.0)
+        a, d = np.asarray(achieved, np.float64), np.asarray(desired, np.float64)
+        bonus = np.where(met, 0.0, -0.1)
+        total: npt.NDArray[np.float64] = bonus - _distance_batch(a, d) - 0.5 * a[..., 9] - 0.02 * _chord_batch(a, d)
+        return total
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict for a manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any], where: str = "success") -> "Success":
+        """Read what `to_json` wrote.
+
+        Raises:
+            RefusedError: If a key is unknown, missing or malformed.
+        """
+        return build(cls, table, where)
+
+    def _chord_limit(self) -> float:
+        """Chord on the unit circle of the symmetric yaw that the angle tolerance spans."""
+        return 2.0 * sin(min(0.5 * self.symmetry * self.angle_tolerance, 0.5 * pi))
+
+    def _yaw_met(self, chord: float) -> bool:
+        return chord <= self._chord_limit()
+
+
+def _distance(a: Sequence[float], d: Sequence[float]) -> float:
+    x, y, z = a[0] - d[0], a[1] - d[1], a[2] - d[2]
+    return sqrt(x * x + y * y + z * z)
+
+
+def _chord(a: Sequence[float], d: Sequence[float]) -> float:
+    s, c = a[3] - d[3], a[4] - d[4]
+    return sqrt(s * s + c * c)
+
+
+def _distance_batch(a: npt.NDArray[np.float64], d: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    x, y, z = a[..., 0] - d[..., 0], a[..., 1] - d[..., 1], a[..., 2] - d[..., 2]
+    result: npt.NDArray[np.float64] = np.sqrt(x * x + y * y + z * z)
+    return result
+
+
+def _chord_batch(a: npt.NDArray[np.float64], d: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    s, c = a[..., 3] - d[..., 3], a[..., 4] - d[..., 4]
+    result: npt.NDArray[np.float64] = np.sqrt(s * s + c * c)
+    return result
+
+
