@@ -85,11 +85,16 @@ class PolicyBundle:
         return self.source.name if self.source else self.manifest.task.name
 
     @cached_property
+    def features(self) -> FeatureMap:
+        """What is computed from an observation before the first layer."""
+        return FeatureMap.from_spec(self.manifest.spec, self.manifest.features)
+
+    @cached_property
     def _network(self) -> Network:
         spec = self.manifest.spec
         count = len(self.manifest.network.sizes) - 1
         return Network(
-            features=FeatureMap.from_spec(spec, self.manifest.features),
+            features=self.features,
             observation_size=spec.size("observation"),
             mean=self.manifest.normalisation.mean,
             std=self.manifest.normalisation.std,

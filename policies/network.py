@@ -3,8 +3,8 @@
 Data flow:
     z -> first layer, with features and normalisation folded in -> relu | tanh -> ... -> tanh | clip -> action
 
-Folding: features = M z and first layer W ((f - mean) / std) + b become one matrix over z. It is kept in float64, because
-M subtracts nearly equal positions and the product with 1 / std would lose those digits.
+Folding: features = M z and first layer W ((f - mean) / std) + b become one matrix over z, kept in float64, because M
+subtracts nearly equal positions and the product with 1 / std would lose those digits.
 """
 
 from collections.abc import Mapping, Sequence
