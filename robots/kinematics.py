@@ -145,6 +145,7 @@ class Kinematics:
         """Fold fixed joints and axis directions, so that each moving joint turns about its own z."""
         rotation, offset = np.eye(3), np.zeros(3)
         self._links: list[tuple[bool, Row, Row]] = []
+        self._alignments: list[Floats] = []
         for joint in chain:
             turn = rpy_matrix(*joint.rpy)
             offset = offset + rotation @ np.array(joint.xyz)
@@ -152,6 +153,7 @@ class Kinematics:
             if joint.kind == "fixed":
                 continue
             align = _z_onto(np.array(joint.axis))
+            self._alignments.append(align)
             folded = rotation @ align
             self._links.append((joint.kind == "prismatic", tuple(folded.ravel().tolist()), tuple(offset.tolist())))
             rotation, offset = align.T, np.zeros(3)
@@ -196,6 +198,31 @@ class Kinematics:
             (a * rc + b * rf + c * ri, d * rc + e * rf + f * ri, g * rc + h * rf + i * ri),
             joints,
         )
+
+    def joint_alignment(self, k: int) -> Floats:
+        """Rotation from joint k's folded frame, whose z is the axis, to its link frame in the URDF."""
+        return self._alignments[k]
+
+    def frames(self, joint_positions: Sequence[float]) -> tuple[list[tuple[Row, Triple]], Triple]:
+        """Folded frame of every moving link, as a row-major rotation and an origin, and the TCP position, m."""
+        found: list[tuple[Row, Triple]] = []
+        turn = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        at = (0.0, 0.0, 0.0)
+        for (slides, fixed, offset), q in zip(self._links, joint_positions, strict=True):
+            at = _add(at, _turn(turn, offset))
+            turn = _times(turn, fixed)
+            if slides:
+                at = _add(at, (turn[2] * q, turn[5] * q, turn[8] * q))
+            else:
+                co, si = cos(q), sin(q)
+                a, b, c, d, e, f, g, h, i = turn
+                turn = (
+                    a * co + b * si, b * co - a * si, c,
+                    d * co + e * si, e * co - d * si, f,
+                    g * co + h * si, h * co - g * si, i,
+                )  # fmt: skip
+            found.append((turn, at))
+        return found, _add(at, _turn(turn, self._tool_offset))
 
     def inverse(
         self, position: Triple, quaternion: tuple[float, float, float, float], start: Vector, *, steps: int = 200
@@ -256,6 +283,25 @@ class Kinematics:
             spin[:, 2, 2] = 1.0
             turn = turn @ spin
         return at + turn @ tool_offset, turn @ tool
+
+
+def _add(a: Row, b: Row) -> Triple:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+def _turn(r: Row, v: Row) -> Triple:
+    x, y, z = v
+    return r[0] * x + r[1] * y + r[2] * z, r[3] * x + r[4] * y + r[5] * z, r[6] * x + r[7] * y + r[8] * z
+
+
+def _times(p: Row, q: Row) -> tuple[float, float, float, float, float, float, float, float, float]:
+    a, b, c, d, e, f, g, h, i = p
+    j, k, m, n, o, r, s, t, u = q
+    return (
+        a * j + b * n + c * s, a * k + b * o + c * t, a * m + b * r + c * u,
+        d * j + e * n + f * s, d * k + e * o + f * t, d * m + e * r + f * u,
+        g * j + h * n + i * s, g * k + h * o + i * t, g * m + h * r + i * u,
+    )  # fmt: skip
 
 
 def damped_least_squares(

@@ -19,7 +19,7 @@ from math import pi
 
 from .state import Vector
 
-FRICTION_SPEED = 0.02  # rad/s below which Coulomb friction fades, so that an explicit step stays stable
+FRICTION_SPEED = 0.05  # rad/s below which Coulomb friction fades, so that an explicit step stays stable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,332 @@
+"""The arm in simulation: each drive's own control law, evaluated every substep, behind the Arm protocol.
+
+Constraint motors would track far better than a real servo does and cost more than the rest of a substep, so
+none are used: the law of `robots/servo.py` gives torques, Bullet integrates them, and the rotor inertia of each
+drive stands in its link's inertia about the joint axis.
+"""
+
+from dataclasses import dataclass, replace
+
+from ..robots.description import RobotDescription
+from ..robots.envelope import Admitted
+from ..robots.errors import RefusedError
+from ..robots.gravity import Gravity
+from ..robots.kinematics import Kinematics
+from ..robots.servo import Drive, ServoLaw, play, quantise
+from ..robots.state import ArmState, Vector
+from .bullet import bullet
+from .cell import Cell
+
+FOLLOW_GAIN = 1000.0  # N/m between two fingers that one drive moves
+FOLLOW_DAMPING = 8.0  # N s/m
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Realism:
+    """Which imperfections of the arm are simulated; each can be switched off.
+
+    Attributes:
+        backlash: Lost motion of the gearboxes.
+        quantisation: Whole encoder ticks.
+        dead_zone: Servo dead zone and start force.
+        latency: Action and observation delay.
+        friction: Coulomb friction in the drives.
+    """
+
+    backlash: bool = True
+    quantisation: bool = True
+    dead_zone: bool = True
+    latency: bool = True
+    friction: bool = True
+
+    def apply(self, drive: Drive) -> Drive:
+        """A drive with the switched-off imperfections set to zero."""
+        if not self.backlash:
+            drive = replace(drive, backlash=0.0)
+        if not self.dead_zone:
+            drive = replace(drive, dead_zone_ticks=0.0, start_duty=0.0)
+        if not self.friction:
+            drive = replace(drive, friction=0.0)
+        return drive
+
+
+class SimArm:
+    """An arm whose motors are the drives' laws on Bullet joints."""
+
+    def __init__(self, cell: Cell, *, realism: Realism | None = None) -> None:
+        """Find the joints, free them of Bullet's motors and add the rotors' inertia.
+
+        Args:
+            cell: The cell the arm stands in.
+            realism: What to simulate; everything if not given.
+        """
+        self._robot = cell.robot
+        self.cell = cell
+        self.realism = realism or Realism()
+        robot = cell.robot
+        drives = [self.realism.apply(d) for d in robot.actuator_drives]
+        kinds = {d.kind for d in drives}
+        if len(kinds) != 1:
+            raise RefusedError(f"{robot.name}: drives of kinds {sorted(kinds)} in one arm; all must be alike")
+        self._servo = kinds == {"servo"}
+        self._drives = drives
+        self._halves = [0.5 * d.backlash for d in drives]
+        self._plays = any(self._halves)
+        self._ticks = [d.tick if self.realism.quantisation else 0.0 for d in drives]
+        self._law = ServoLaw(drives)
+        self._index_joints()
+        self._free_motors()
+        n = len(robot.joints)
+        self._weights = Gravity(robot)
+        self._gravity: list[float] = [0.0] * (n + 1)
+        dt = cell.physics_dt
+        self._action_delay = round(robot.timing.action_latency / dt) if self.realism.latency else 0
+        self._read_delay = round(robot.timing.observation_latency / dt) if self.realism.latency else 0
+        self._stamp = 0.0
+        self._goals: list[float] = [*robot.home, robot.gripper.home]
+        self._next: list[float] = self._goals
+        self._measured: list[float] = list(self._goals)
+        self._state = ArmState(
+            stamp=0.0,
+            joint_positions=robot.home,
+            joint_velocities=(0.0,) * n,
+            joint_efforts=(0.0,) * n,
+            gripper=robot.gripper.home,
+        )
+
+    @property
+    def robot(self) -> RobotDescription:
+        """The description this arm was made from."""
+        return self._robot
+
+    def _index_joints(self) -> None:
+        robot, cell = self._robot, self.cell
+        found = {}
+        self.links: dict[str, int] = {}
+        for k in range(bullet.getNumJoints(cell.arm, cell.client)):
+            info = bullet.getJointInfo(cell.arm, k, cell.client)
+            found[info[1].decode()] = k
+            self.links[info[12].decode()] = k
+        wanted = (*robot.actuator_names, *robot.gripper.followers)
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            raise RefusedError(f"{robot.urdf_path}: joint {missing[0]!r} of {robot.name}.toml is not there")
+        self._joints = [found[name] for name in wanted]
+        self._followers = len(robot.gripper.followers)
+
+    def _free_motors(self) -> None:
+        c, arm = self.cell.client, self.cell.arm
+        for k in range(-1, bullet.getNumJoints(arm, c)):
+            bullet.changeDynamics(
+                arm, k, linearDamping=0.0, angularDamping=0.0, jointDamping=0.0, physicsClientId=c
+            )
+        bullet.setJointMotorControlArray(
+            arm, self._joints, bullet.VELOCITY_CONTROL, forces=[0.0] * len(self._joints), physicsClientId=c
+        )
+        drives = [*self._drives, *([self._drives[-1]] * self._followers)]
+        shares = [*rotor_shares(self._robot), 1.0, *([1.0] * self._followers)]
+        for joint, drive, share in zip(self._joints, drives, shares, strict=True):
+            self._add_rotor(joint, drive.armature * share)
+        for link in self._robot.gripper.finger_links:
+            if link in self.links:
+                bullet.changeDynamics(
+                    arm, self.links[link], lateralFriction=1.0, frictionAnchor=1, physicsClientId=c
+                )
+
+    def _add_rotor(self, joint: int, armature: float) -> None:
+        """Add a rotor's inertia about the joint axis, or its mass to a sliding link."""
+        c, arm = self.cell.client, self.cell.arm
+        info = bullet.getJointInfo(arm, joint, c)
+        dynamics = bullet.getDynamicsInfo(arm, joint, c)
+        if info[2] == bullet.JOINT_PRISMATIC:
+            bullet.changeDynamics(arm, joint, mass=dynamics[0] + armature, physicsClientId=c)
+            return
+        turn = bullet.getMatrixFromQuaternion(bullet.invertTransform([0, 0, 0], dynamics[4])[1])
+        axis = info[13]
+        along = [sum(turn[3 * r + k] * axis[k] for k in range(3)) for r in range(3)]
+        diagonal = [i + armature * a * a for i, a in zip(dynamics[2], along, strict=True)]
+        bullet.changeDynamics(arm, joint, localInertiaDiagonal=diagonal, physicsClientId=c)
+
+    def reset(self, joint_positions: Vector, gripper: float) -> None:
+        """Put the arm somewhere, at rest, holding that position.
+
+        Args:
+            joint_positions: Arm joints, rad.
+            gripper: Gripper position, rad or m.
+        """
+        start = [*joint_positions, gripper]
+        bullet.resetJointStatesMultiDof(
+            self.cell.arm,
+            self._joints,
+            [[q] for q in [*start, *[gripper] * self._followers]],
+            [[0.0]] * len(self._joints),
+            physicsClientId=self.cell.client,
+        )
+        self._stamp = 0.0
+        self._goals = start
+        self._next = start
+        self._measured = list(start)
+        self._gravity = self._gravity_torques(start)
+        self._law.duties = [0.0] * len(start)
+        self._state = self._measure(start, [0.0] * len(start), [0.0] * len(start))
+
+    def read(self) -> ArmState:
+        """The newest measurement, as old as the declared observation latency."""
+        return self._state
+
+    def write(self, admitted: Admitted) -> None:
+        """Take a command; the drives see it after the declared action latency."""
+        self._next = [*admitted.joint_positions, admitted.gripper]
+
+    def advance(self, dt: float) -> None:
+        """Run the physics for `dt` seconds, which must be whole substeps."""
+        cell = self.cell
+        count = round(dt / cell.physics_dt)
+        if self._servo:
+            self._run_servo(count)
+        else:
+            self._run_impedance(count)
+
+    def _run_servo(self, count: int) -> None:
+        cell, joints, law = self.cell, self._joints, self._law
+        c, arm, halves, plays = cell.client, cell.arm, self._halves, self._plays
+        get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, bullet.stepSimulation
+        torque_control = bullet.TORQUE_CONTROL
+        switch = min(self._action_delay, count)
+        look = count - self._read_delay
+        goals, measured = self._goals, self._measured
+        for k in range(count):
+            if k == switch:
+                goals = self._next
+            states = get(arm, joints, c)
+            positions = [s[0] for s in states]
+            speeds = [s[1] for s in states]
+            measured = play(measured, positions, halves) if plays else positions
+            torques = law.torques(goals, measured, speeds)
+            if k == look:
+                self._stamp_state(measured, speeds, torques, (look - count) * cell.physics_dt, count)
+            put(arm, joints, torque_control, forces=torques, physicsClientId=c)
+            step(c)
+        if switch == count:
+            goals = self._next
+        self._goals, self._measured = goals, measured
+        if look == count:
+            states = get(arm, joints, c)
+            positions = [s[0] for s in states]
+            self._measured = play(measured, positions, halves) if plays else positions
+            self._stamp_state(self._measured, [s[1] for s in states], law.duties, 0.0, count)
+        self._stamp += count * cell.physics_dt
+
+    def _run_impedance(self, count: int) -> None:
+        cell, joints, drives = self.cell, self._joints, self._drives
+        c, arm = cell.client, cell.arm
+        get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, bullet.stepSimulation
+        torque_control = bullet.TORQUE_CONTROL
+        delay = min(self._action_delay, count)
+        span = (count - delay) * cell.physics_dt or cell.physics_dt
+        before, after = self._goals, self._next
+        rates = [(b - a) / span for a, b in zip(before, after, strict=True)]
+        last = len(drives) - 1
+        gains = [(d.position_gain, d.derivative_gain, d.stall_torque) for d in drives]
+        gravity = self._gravity
+        torques: list[float] = []
+        for k in range(count):
+            states = get(arm, joints, c)
+            moving = k >= delay
+            t = (k - delay + 1) * cell.physics_dt if moving else 0.0
+            torques = []
+            for (kp, kd, limit), (q, w, _, _), start, rate, g in zip(
+                gains, states, before, rates, gravity, strict=False
+            ):
+                force = kp * (start + rate * t - q) - kd * (w - (rate if moving else 0.0)) + g
+                torques.append(limit if force > limit else -limit if force < -limit else force)
+            if self._followers:
+                lead, follow = states[last], states[last + 1]
+                pull = FOLLOW_GAIN * (lead[0] - follow[0]) + FOLLOW_DAMPING * (lead[1] - follow[1])
+                torques.append(torques[last] + pull)
+                torques[last] -= pull
+            put(arm, joints, torque_control, forces=torques, physicsClientId=c)
+            step(c)
+        self._goals = after
+        states = get(arm, joints, c)
+        positions = [s[0] for s in states]
+        self._gravity = self._gravity_torques(positions[: last + 1])
+        self._measured = positions[: last + 1]
+        n = len(drives)
+        self._state = self._measure(positions[:n], [s[1] for s in states[:n]], torques[:n])
+        self._stamp += count * cell.physics_dt
+        self._state = replace(self._state, stamp=self._stamp)
+
+    def _gravity_torques(self, positions: list[float]) -> list[float]:
+        """Torque that holds the arm against gravity, N m; zero for servos, which sag instead."""
+        if self._servo:
+            return [0.0] * len(positions)
+        return [*self._weights.torques(positions[: len(self._robot.joints)]), 0.0]
+
+    def _stamp_state(
+        self, measured: list[float], speeds: list[float], torques: list[float], offset: float, count: int
+    ) -> None:
+        state = self._measure(measured, speeds, torques)
+        self._state = replace(state, stamp=self._stamp + count * self.cell.physics_dt + offset)
+
+    def _measure(self, positions: list[float], speeds: list[float], torques: list[float]) -> ArmState:
+        n = len(self._robot.joints)
+        seen = quantise(positions, self._ticks)
+        return ArmState(
+            stamp=self._stamp,
+            joint_positions=seen[:n],
+            joint_velocities=tuple(speeds[:n]),
+            joint_efforts=tuple(torques[:n]),
+            gripper=seen[n],
+        )
+
+    def snapshot(self) -> tuple[object, ...]:
+        """What Bullet's own state leaves out: goals, encoders, latency buffers, clock."""
+        return (
+            self._stamp,
+            list(self._goals),
+            list(self._next),
+            list(self._measured),
+            list(self._gravity),
+            list(self._law.duties),
+            self._state,
+        )
+
+    def restore(self, saved: tuple[object, ...]) -> None:
+        """Go back to a snapshot."""
+        stamp, goals, after, measured, gravity, duties, state = saved
+        if not (isinstance(stamp, float) and isinstance(state, ArmState)):
+            raise RefusedError("not a snapshot of a simulated arm")
+        self._stamp, self._state = stamp, state
+        self._goals, self._next = _floats(goals), _floats(after)
+        self._measured, self._gravity = _floats(measured), _floats(gravity)
+        self._law.duties = _floats(duties)
+
+    def true_positions(self) -> tuple[Vector, Vector]:
+        """True positions and speeds of the arm joints, free of play, ticks and delay: for judges, never policies."""
+        states = bullet.getJointStates(self.cell.arm, self._joints[: len(self._robot.joints)], self.cell.client)
+        return tuple([s[0] for s in states]), tuple([s[1] for s in states])
+
+
+def rotor_shares(robot: RobotDescription) -> list[float]:
+    """How much of its rotor each link carries so that a row of parallel joints does not carry it twice.
+
+    A rotor resists only the relative turn of its own joint, but inertia put into a link resists every parallel
+    joint before it as well. Dividing by the number of parallel joints gives the first of them the right sum and
+    leaves the last one lighter, which is the stable side.
+
+    Args:
+        robot: The arm, judged at its home position.
+    """
+    frames, _ = Kinematics(robot).frames(robot.home)
+    axes = [(turn[2], turn[5], turn[8]) for turn, _ in frames]
+    return [
+        1.0 / sum(abs(a[0] * b[0] + a[1] * b[1] + a[2] * b[2]) > 0.7 for b in axes)
+        for a in axes
+    ]
+
+
+def _floats(values: object) -> list[float]:
+    if not isinstance(values, list):
+        raise RefusedError("not a snapshot of a simulated arm")
+    return [float(v) for v in values]
