@@ -63,6 +63,11 @@ def _yaw_name(symmetry: int) -> str:
     return "tcp_yaw" if symmetry == 1 else f"tcp_yaw_x{symmetry}"
 
 
+def is_arm_field(name: str) -> bool:
+    """Whether every arm measures this field itself."""
+    return name in _OWN or name.startswith("tcp_yaw_x")
+
+
 class Station:
     """An arm with its controller, envelope and senses: everything between a policy and the world."""
 
@@ -103,10 +108,10 @@ class Station:
         self.recorder = recorder
         self._robot = arm.robot
         wanted = [f.name for group in ("observation", "achieved_goal", "desired_goal") for f in spec.group(group)]
-        self._own = [(name, self._provider(name)) for name in wanted if self._is_own(name)]
+        self._own = [(name, self._provider(name)) for name in wanted if is_arm_field(name)]
         sensed = {field for sense in self.senses for field in sense.fields}
         for name in wanted:
-            if not self._is_own(name) and name not in sensed:
+            if not is_arm_field(name) and name not in sensed:
                 have = ", ".join(sorted(sensed)) or "none"
                 raise RefusedError(f"no sense gives the field {name!r}; fields that are sensed: {have}")
 
@@ -180,10 +185,6 @@ class Station:
             values.update(sense.read())
         self.values = values
         return self.spec.pack(values)
-
-    @staticmethod
-    def _is_own(name: str) -> bool:
-        return name in _OWN or name.startswith("tcp_yaw_x")
 
     def _provider(self, name: str) -> Callable[[], Vector]:
         if name.startswith("tcp_yaw"):
