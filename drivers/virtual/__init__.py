@@ -1,1 +1,1 @@
-"""Virtual servos: exact to the byte on the wire, with a physical plant behind them."""
+"""Virtual servos: the devices of the bench without the bench, exact at register level."""

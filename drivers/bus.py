@@ -1,0 +1,324 @@
+"""The bus: requests out, a result per servo back, and a count of everything that was not as it should be.
+
+    flush input | send | read until all replies are there or the deadline has come | one result per servo
+
+The protocols of bus servos number nothing, so an answer that comes late looks like the answer to the next question.
+The bus therefore never asks twice in a row for the same number of bytes: it asks for one or two registers more than
+needed, and a reply of the wrong length is counted as late and dropped. Only bare acknowledgements cannot be told
+apart this way; a write that matters is read back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from ..robots.errors import BusError
+from .framing import Framing, Packet, Telemetry
+from .ports import Port
+from .registers import Register
+
+MARGIN = 0.02  # s of patience beyond wire time: USB frames, a 16 ms adapter latency timer, a busy machine
+OWED = 12  # lengths of unanswered requests that are avoided at once
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a servo gave no value.
+
+    Attributes:
+        actuator_id: The servo.
+        text: What happened and the cure, one line.
+    """
+
+    actuator_id: int
+    text: str
+
+
+@dataclass(slots=True)
+class BusStatistics:
+    """Counters since the bus was opened.
+
+    Attributes:
+        requests: Exchanges that were begun.
+        replies: Replies that were accepted.
+        timeouts: Replies that did not come in time, one per servo.
+        checksum_errors: Frames whose checksum was wrong.
+        stray_bytes: Bytes that belonged to no accepted reply: noise, echo, late replies.
+        late_replies: Replies to an earlier request that came during a later one.
+        status_flags: Replies whose status byte was not zero.
+        retries: Requests repeated within a cycle.
+    """
+
+    requests: int = 0
+    replies: int = 0
+    timeouts: int = 0
+    checksum_errors: int = 0
+    stray_bytes: int = 0
+    late_replies: int = 0
+    status_flags: int = 0
+    retries: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Counters by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class ActuatorBus:
+    """Servos of one protocol on one port."""
+
+    def __init__(self, port: Port, framing: Framing, *, margin: float = MARGIN) -> None:
+        """Take over an open port.
+
+        Args:
+            port: The wire.
+            framing: How its servos speak.
+            margin: Patience beyond wire time, s.
+        """
+        self.port = port
+        self.framing = framing
+        self.margin = margin
+        self.statistics = BusStatistics()
+        self._byte_time = 10.0 / port.baud_rate
+        self._avoid: list[int] = []
+
+    # ---- exchanges
+
+    def _exchange(self, request: bytes, ids: Sequence[int], size: int) -> dict[int, Packet]:
+        """Send a request and collect replies of `size` bytes; ids without one are missing from the result."""
+        port = self.port
+        statistics = self.statistics
+        statistics.requests += 1
+        port.flush_input()
+        reply = self.framing.reply_size(size)
+        count = len(ids)
+        total = count * reply
+        wire = (len(request) + total) * self._byte_time + self.framing.reply_gap(count, size, port.baud_rate)
+        deadline = port.clock.now() + wire + self.margin
+        port.write(request)
+        parser = self.framing.parser(ids, size)
+        found: dict[int, Packet] = {}
+        suspect: Packet | None = None
+        received = b""
+        while len(found) < count:
+            chunk = port.read((count - len(found)) * reply, deadline)
+            received += chunk
+            for packet in parser.feed(chunk):
+                if not found and suspect is None and reply == len(request) and received.find(request) >= 0:
+                    suspect = packet  # the echo of a request can look like its own reply
+                elif packet.actuator_id in found:
+                    statistics.late_replies += 1
+                else:
+                    found[packet.actuator_id] = packet
+                    statistics.status_flags += packet.code != 0
+            if port.clock.now() >= deadline:
+                break
+        if suspect is not None and not found and not self._echoes():
+            found[suspect.actuator_id] = suspect
+        statistics.replies += len(found)
+        statistics.timeouts += count - len(found)
+        statistics.checksum_errors += parser.checksum_errors
+        statistics.stray_bytes += parser.stray_bytes
+        if parser.stray_bytes:
+            statistics.late_replies += self._late(received, ids, size)
+        self._remember(size, complete=len(found) == count)
+        return found
+
+    def _echoes(self) -> bool:
+        """Whether the wire returns the host's own bytes, by a frame that no servo answers."""
+        probe = self.framing.probe
+        self.port.flush_input()
+        deadline = self.port.clock.now() + len(probe) * self._byte_time + self.margin
+        self.port.write(probe)
+        return probe in self.port.read(len(probe), deadline)
+
+    def _late(self, received: bytes, ids: Sequence[int], size: int) -> int:
+        return sum(len(self.framing.parser(ids, owed).feed(received)) for owed in set(self._avoid) - {size})
+
+    def _remember(self, size: int, *, complete: bool) -> None:
+        avoid = self._avoid
+        if complete:
+            avoid[:] = (*avoid[-1:], size)
+        else:
+            avoid.append(size)
+            del avoid[:-OWED]
+
+    def _stretch(self, address: int, size: int) -> tuple[int, int]:
+        """First address and size of a read that no reply still owed could answer."""
+        last = self.framing.registers.size
+        for more in range(OWED + 1):
+            wanted = size + more
+            if wanted not in self._avoid:
+                first = min(address, last - wanted)
+                if first >= 0:
+                    return first, wanted
+        return address, size
+
+    # ---- one servo
+
+    def ping(self, actuator_id: int) -> int | Fault:
+        """Ask a servo whether it is there.
+
+        Args:
+            actuator_id: The servo.
+
+        Returns:
+            Its status byte, or why there is none.
+        """
+        found = self._exchange(self.framing.ping(actuator_id), (actuator_id,), 0)
+        packet = found.get(actuator_id)
+        return packet.code if packet else self._silent(actuator_id)
+
+    def read_bytes(self, actuator_ids: Sequence[int], address: int, size: int) -> dict[int, Packet | Fault]:
+        """Read the same memory of one or several servos.
+
+        Args:
+            actuator_ids: The servos.
+            address: First byte.
+            size: Bytes.
+
+        Returns:
+            Per servo the packet whose data are exactly these bytes, or why there is none.
+        """
+        first, wanted = self._stretch(address, size)
+        if len(actuator_ids) == 1:
+            request = self.framing.read(actuator_ids[0], first, wanted)
+        else:
+            request = self.framing.sync_read(actuator_ids, first, wanted)
+        found = self._exchange(request, actuator_ids, wanted)
+        skip = address - first
+        results: dict[int, Packet | Fault] = {}
+        for i in actuator_ids:
+            packet = found.get(i)
+            if packet is None:
+                results[i] = self._silent(i)
+            else:
+                results[i] = Packet(i, packet.code, packet.data[skip : skip + size])
+        return results
+
+    def read(self, actuator_id: int, register: str) -> int:
+        """Read one register of one servo.
+
+        Args:
+            actuator_id: The servo.
+            register: Name in the protocol's table.
+
+        Raises:
+            BusError: If the servo does not answer.
+        """
+        entry = self.framing.registers[register]
+        result = self.read_bytes((actuator_id,), entry.address, entry.size)[actuator_id]
+        if isinstance(result, Fault):
+            raise BusError(f"reading {register}: {result.text}")
+        return entry.decode(result.data)
+
+    def write(self, actuator_id: int, register: str, value: int, *, verify: bool = True) -> None:
+        """Write one register of one servo, acknowledged.
+
+        Args:
+            actuator_id: The servo.
+            register: Name in the protocol's table.
+            value: Value in the register's unit.
+            verify: Whether to read it back, which also stands in for a lost acknowledgement.
+
+        Raises:
+            BusError: If the servo does not acknowledge or holds another value afterwards.
+            RefusedError: If the value is out of range or the register is read-only.
+        """
+        entry = self._writable(register)
+        request = self.framing.write(actuator_id, entry.address, entry.encode(value))
+        acknowledged = bool(self._exchange(request, (actuator_id,), 0))
+        if verify:
+            held = self.read(actuator_id, register)
+            if held != value:
+                raise BusError(
+                    f"servo {actuator_id}: register {register} holds {held} after writing {value}; "
+                    "the write was lost or the servo refuses the value: check the cable, then try again"
+                )
+        elif not acknowledged:
+            raise BusError(f"writing {register}: {self._silent(actuator_id).text}")
+
+    def command(self, request: bytes, actuator_id: int) -> int | Fault:
+        """Send any request of the framing that a status packet answers.
+
+        Args:
+            request: As the framing made it.
+            actuator_id: Who answers.
+
+        Returns:
+            The status byte, or why there is none.
+        """
+        packet = self._exchange(request, (actuator_id,), 0).get(actuator_id)
+        return packet.code if packet else self._silent(actuator_id)
+
+    # ---- several servos
+
+    def sync_read(self, register: str, actuator_ids: Sequence[int]) -> dict[int, int | Fault]:
+        """Read one register of several servos in one exchange.
+
+        Args:
+            register: Name in the protocol's table.
+            actuator_ids: The servos, in the order in which they answer.
+        """
+        entry = self.framing.registers[register]
+        results = self.read_bytes(actuator_ids, entry.address, entry.size)
+        return {i: r if isinstance(r, Fault) else entry.decode(r.data) for i, r in results.items()}
+
+    def sync_write(self, register: str, values: Mapping[int, int]) -> None:
+        """Write one register of several servos; no one acknowledges.
+
+        Args:
+            register: Name in the protocol's table.
+            values: Value per servo.
+
+        Raises:
+            RefusedError: If a value is out of range or the register is read-only.
+        """
+        entry = self._writable(register)
+        encode = entry.encode
+        request = self.framing.sync_write(entry.address, {i: encode(value) for i, value in values.items()})
+        self.statistics.requests += 1
+        self.port.write(request)
+
+    def telemetry(self, actuator_ids: Sequence[int]) -> dict[int, Telemetry | Fault]:
+        """Read position, speed, load, voltage, temperature, current and status of several servos in one exchange.
+
+        Args:
+            actuator_ids: The servos.
+        """
+        framing = self.framing
+        address, size = framing.telemetry_block
+        first, wanted = self._stretch(address, size)
+        found = self._exchange(framing.sync_read(actuator_ids, first, wanted), actuator_ids, wanted)
+        skip = address - first
+        results: dict[int, Telemetry | Fault] = {}
+        for i in actuator_ids:
+            packet = found.get(i)
+            if packet is None:
+                results[i] = self._silent(i)
+            else:
+                results[i] = framing.telemetry(packet.data[skip:] if skip else packet.data, packet.code)
+        return results
+
+    def scan(self, actuator_ids: Sequence[int]) -> list[int]:
+        """Ids that answer a ping.
+
+        Args:
+            actuator_ids: Ids to try.
+        """
+        return [i for i in actuator_ids if not isinstance(self.ping(i), Fault)]
+
+    def close(self) -> None:
+        """Give the port back; the servos stay as they are."""
+        self.port.close()
+
+    def _writable(self, register: str) -> Register:
+        entry = self.framing.registers[register]
+        if not entry.writable:
+            raise BusError(f"register {register} is read-only")
+        return entry
+
+    def _silent(self, actuator_id: int) -> Fault:
+        return Fault(
+            actuator_id,
+            f"servo {actuator_id} does not answer on {self.port.name} at {self.port.baud_rate} baud: "
+            "check its cable, power, id and baud rate",
+        )

@@ -1,0 +1,114 @@
+"""What every servo protocol offers the bus: requests as bytes, replies as packets, and a register table.
+
+A file in `protocols/` holds one constant `FRAMING` that keeps the `Framing` protocol below. It does no I/O and
+keeps no state; only a parser remembers the bytes of one exchange.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from .registers import RegisterTable
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One whole frame whose checksum held.
+
+    Attributes:
+        actuator_id: Who it is for, or who sent it.
+        code: The instruction (to a servo) or the status byte (from a servo).
+        data: Parameters or register contents.
+    """
+
+    actuator_id: int
+    code: int
+    data: bytes
+
+
+class Telemetry(NamedTuple):
+    """What one servo measured, in one read; a tuple because six are made in every tick.
+
+    Attributes:
+        position_ticks: Encoder count, after the servo's own offset.
+        speed_ticks: Speed in ticks/s as the servo estimates it.
+        load: Bridge duty, -1..1; positive pushes towards higher counts.
+        voltage: Supply, V.
+        temperature: Case, degrees Celsius.
+        moving: Whether the servo believes that it moves.
+        current: Motor current, A.
+        status: Condition bits of the servo.
+    """
+
+    position_ticks: int
+    speed_ticks: int
+    load: float
+    voltage: float
+    temperature: int
+    moving: bool
+    current: float
+    status: int
+
+
+class Parser(Protocol):
+    """Finds the replies to one request in a stream of bytes."""
+
+    stray_bytes: int
+    checksum_errors: int
+
+    def feed(self, chunk: bytes) -> list[Packet]:
+        """Take any bytes and return the packets they complete; never raises."""
+
+
+class Framing(Protocol):
+    """The face of a protocol; ids, addresses and sizes are plain integers, data is bytes in wire order."""
+
+    @property
+    def name(self) -> str:
+        """Catalogue name: the name of its file."""
+
+    @property
+    def registers(self) -> RegisterTable:
+        """The register table of its servo family."""
+
+    @property
+    def broadcast_id(self) -> int:
+        """The id to which every servo listens; ids below it are servos."""
+
+    @property
+    def telemetry_block(self) -> tuple[int, int]:
+        """Address and size of the one read that holds a whole `Telemetry`."""
+
+    @property
+    def probe(self) -> bytes:
+        """A frame that no servo answers or obeys: whatever comes back is an echo."""
+
+    def ping(self, actuator_id: int) -> bytes:
+        """Ask one servo whether it is there."""
+
+    def read(self, actuator_id: int, address: int, size: int) -> bytes:
+        """Ask one servo for memory."""
+
+    def write(self, actuator_id: int, address: int, data: bytes) -> bytes:
+        """Set memory of one servo, or of all with the broadcast id."""
+
+    def sync_read(self, actuator_ids: Sequence[int], address: int, size: int) -> bytes:
+        """Ask several servos for the same memory."""
+
+    def sync_write(self, address: int, values: Mapping[int, bytes]) -> bytes:
+        """Set the same memory of several servos to a value each; no one answers."""
+
+    def reply_size(self, size: int) -> int:
+        """Bytes on the wire of a reply that carries `size` bytes."""
+
+    def reply_gap(self, replies: int, size: int, baud_rate: int) -> float:
+        """Silence in s between request and end of the last reply, beside the bytes themselves."""
+
+    def parser(self, actuator_ids: Collection[int], size: int) -> Parser:
+        """Return a parser that accepts replies of exactly these servos with exactly this many data bytes."""
+
+    def telemetry(self, data: bytes, status: int) -> Telemetry:
+        """Decode the bytes of `telemetry_block`."""
+
+    def faults(self, status: int) -> tuple[str, ...]:
+        """Name the conditions in a status byte, each with its cure."""

@@ -1,0 +1,315 @@
+"""Feetech STS and SMS servos: frames of one half-duplex wire, 8N1.
+
+    request   FF FF  id  len  instruction  parameter ...  checksum      len = parameters + 2
+    reply     FF FF  id  len  status       data ...       checksum      checksum = ~(id + len + ... ) & FF
+
+There is no byte stuffing. A servo starts afresh at any two consecutive FF, also inside a packet, so a request that
+carries FF FF in its data is lost in silence; `encode` refuses to make one. A reply may carry FF FF, so the host must
+go by length: `ReplyParser` accepts only the ids and the one length it asked for, which also means that no reply can
+hide inside another.
+"""
+
+import struct
+from collections.abc import Collection, Mapping, Sequence
+from enum import IntEnum
+
+from ...robots.errors import RefusedError
+from ..framing import Packet, Telemetry
+from ..registers import RegisterTable
+from ._feetech_table import (
+    REGISTERS,
+    STATUS_CURRENT,
+    STATUS_ENCODER,
+    STATUS_OVERLOAD,
+    STATUS_TEMPERATURE,
+    STATUS_VOLTAGE,
+)
+
+HEADER = b"\xff\xff"
+BROADCAST = 0xFE
+CURRENT_UNIT = 0.0065  # A per count of the current registers
+
+_FAULTS = {
+    STATUS_VOLTAGE: "supply voltage out of range: check the power supply's voltage and its cable",
+    STATUS_ENCODER: "encoder error: power-cycle the servo; if it stays, replace it",
+    STATUS_TEMPERATURE: "too hot: release the arm in its rest position and let it cool down",
+    STATUS_CURRENT: "over-current: free the joint, then power-cycle the servo",
+    STATUS_OVERLOAD: "overload: take the load off the joint, then arm again",
+}
+
+
+class Instruction(IntEnum):
+    """Everything a host may ask."""
+
+    PING = 0x01
+    READ = 0x02
+    WRITE = 0x03
+    REG_WRITE = 0x04
+    ACTION = 0x05
+    RECOVERY = 0x06
+    REBOOT = 0x08
+    BACKUP = 0x09
+    RESET = 0x0A
+    CALIBRATE = 0x0B
+    SYNC_READ = 0x82
+    SYNC_WRITE = 0x83
+
+
+def checksum(body: bytes) -> int:
+    """Checksum over id, length, code and data."""
+    return ~sum(body) & 0xFF
+
+
+def frame(actuator_id: int, code: int, data: bytes = b"") -> bytes:
+    """Frame a code and its data without asking whether a servo could hear it; replies may carry FF FF."""
+    body = bytes((actuator_id, len(data) + 2, code)) + data
+    return b"%b%b%c" % (HEADER, body, ~sum(body) & 0xFF)
+
+
+def encode(actuator_id: int, instruction: int, parameters: bytes = b"") -> bytes:
+    """Frame a request.
+
+    Args:
+        actuator_id: 0..253, or 254 for all.
+        instruction: One of `Instruction`.
+        parameters: At most 253 bytes.
+
+    Raises:
+        RefusedError: If the id or length does not fit, or the frame would carry FF FF behind its header.
+    """
+    if not 0 <= actuator_id <= BROADCAST:
+        raise RefusedError(f"actuator id {actuator_id} is outside 0..{BROADCAST}")
+    if len(parameters) > 253:
+        raise RefusedError(f"{len(parameters)} parameter bytes do not fit one packet; send at most 253")
+    packet = frame(actuator_id, instruction, parameters)
+    if packet.find(HEADER, 2) >= 0:
+        at = packet.find(HEADER, 2)
+        raise RefusedError(
+            f"instruction 0x{instruction:02X} to servo {actuator_id} would carry FF FF at byte {at}, which the servo takes "
+            "for a new packet: change the value there by one, or write the registers one by one"
+        )
+    return packet
+
+
+def _span(address: int, size: int) -> None:
+    if not (0 <= address < REGISTERS.size and 1 <= size <= REGISTERS.size - address):
+        raise RefusedError(f"registers {address}..{address + size - 1} are outside 0..{REGISTERS.size - 1}")
+
+
+class ReplyParser:
+    """Host side: finds the replies to one request in any stream of bytes."""
+
+    __slots__ = ("_buffer", "_ids", "_length", "_total", "checksum_errors", "stray_bytes")
+
+    def __init__(self, actuator_ids: Collection[int], size: int) -> None:
+        """Expect replies of these servos.
+
+        Args:
+            actuator_ids: Who was asked.
+            size: Data bytes each was asked for.
+        """
+        self._ids = actuator_ids
+        self._length = size + 2
+        self._total = size + 6
+        self._buffer = bytearray()
+        self.stray_bytes = 0
+        self.checksum_errors = 0
+
+    def feed(self, chunk: bytes) -> list[Packet]:
+        """Take any bytes and return the packets they complete; what cannot be a reply is counted and skipped."""
+        buffer = self._buffer
+        buffer += chunk
+        found = []
+        at = 0
+        end = len(buffer)
+        while True:
+            start = buffer.find(HEADER, at)
+            if start < 0:
+                start = end - 1 if end > at and buffer[-1] == 0xFF else end
+                self.stray_bytes += start - at
+                at = start
+                break
+            self.stray_bytes += start - at
+            at = start
+            if end - at < 4:
+                break
+            if buffer[at + 3] != self._length or buffer[at + 2] not in self._ids:
+                self.stray_bytes += 1
+                at += 1
+                continue
+            if end - at < self._total:
+                break
+            body = bytes(buffer[at + 2 : at + self._total])
+            if sum(body) & 0xFF != 0xFF:
+                self.checksum_errors += 1
+                self.stray_bytes += 1
+                at += 1
+                continue
+            found.append(Packet(body[0], body[2], body[3:-1]))
+            at += self._total
+        del buffer[:at]
+        return found
+
+
+class RequestParser:
+    """Servo side: starts afresh at every FF FF, as the servo's own parser does."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        """Start with nothing heard."""
+        self._buffer = bytearray()
+
+    def feed(self, chunk: bytes) -> list[Packet]:
+        """Take any bytes and return the requests they complete; bad checksums and lengths vanish in silence."""
+        buffer = self._buffer
+        buffer += chunk
+        found = []
+        while True:
+            start = buffer.find(HEADER)
+            if start < 0:
+                del buffer[: len(buffer) - (1 if buffer.endswith(b"\xff") else 0)]
+                break
+            at = start + 2
+            while at < len(buffer) and buffer[at] == 0xFF:
+                at += 1
+            if len(buffer) - at < 2:
+                del buffer[:start]
+                break
+            end = at + 2 + buffer[at + 1]
+            restart = buffer.find(HEADER, at, end)
+            if restart >= 0:
+                del buffer[:restart]
+                continue
+            if buffer[at + 1] < 2:
+                del buffer[: at + 2]
+                continue
+            if len(buffer) < end:
+                del buffer[:start]
+                break
+            body = bytes(buffer[at:end])
+            del buffer[:end]
+            if sum(body) & 0xFF == 0xFF:
+                found.append(Packet(body[0], body[2], body[3:-1]))
+        return found
+
+
+class FeetechSts:
+    """The `Framing` of the STS series; stateless."""
+
+    name = "feetech_sts"
+    registers: RegisterTable = REGISTERS
+    broadcast_id = BROADCAST
+    telemetry_block = (56, 15)
+    probe = b"\xff\xff\xfe\x02\x01\x00"  # a broadcast ping with a wrong checksum
+
+    _telemetry = struct.Struct("<HHHBBxBBxxH")
+
+    def ping(self, actuator_id: int) -> bytes:
+        """Ask one servo whether it is there."""
+        return encode(actuator_id, Instruction.PING)
+
+    def read(self, actuator_id: int, address: int, size: int) -> bytes:
+        """Ask one servo for memory."""
+        _span(address, size)
+        return encode(actuator_id, Instruction.READ, bytes((address, size)))
+
+    def write(self, actuator_id: int, address: int, data: bytes) -> bytes:
+        """Set memory of one servo, or of all with the broadcast id."""
+        _span(address, len(data))
+        return encode(actuator_id, Instruction.WRITE, bytes((address,)) + data)
+
+    def reg_write(self, actuator_id: int, address: int, data: bytes) -> bytes:
+        """Prepare a write that `action` carries out."""
+        _span(address, len(data))
+        return encode(actuator_id, Instruction.REG_WRITE, bytes((address,)) + data)
+
+    def action(self, actuator_id: int = BROADCAST) -> bytes:
+        """Carry out the prepared writes."""
+        return encode(actuator_id, Instruction.ACTION)
+
+    def recovery(self, actuator_id: int) -> bytes:
+        """Restore the parameters from the servo's back-up copy; the id stays."""
+        return encode(actuator_id, Instruction.RECOVERY)
+
+    def reboot(self, actuator_id: int) -> bytes:
+        """Restart the servo; it is silent for about 0.8 s."""
+        return encode(actuator_id, Instruction.REBOOT)
+
+    def backup(self, actuator_id: int) -> bytes:
+        """Store the parameters as the servo's back-up copy."""
+        return encode(actuator_id, Instruction.BACKUP)
+
+    def reset(self, actuator_id: int) -> bytes:
+        """Clear the turn counter."""
+        return encode(actuator_id, Instruction.RESET)
+
+    def calibrate(self, actuator_id: int, position_ticks: int | None = None) -> bytes:
+        """Set the offset so that the present position reads `position_ticks`, or 2048.
+
+        Args:
+            actuator_id: The servo.
+            position_ticks: -4095..4095.
+
+        Raises:
+            RefusedError: If the position is outside the servo's range.
+        """
+        if position_ticks is None:
+            return encode(actuator_id, Instruction.CALIBRATE)
+        if not -4095 <= position_ticks <= 4095:
+            raise RefusedError(f"calibration position {position_ticks} is outside -4095..4095 ticks")
+        return encode(actuator_id, Instruction.CALIBRATE, position_ticks.to_bytes(2, "little", signed=True))
+
+    def sync_read(self, actuator_ids: Sequence[int], address: int, size: int) -> bytes:
+        """Ask several servos for the same memory; they answer in the order of the list."""
+        _span(address, size)
+        return encode(BROADCAST, Instruction.SYNC_READ, bytes((address, size, *actuator_ids)))
+
+    def sync_write(self, address: int, values: Mapping[int, bytes]) -> bytes:
+        """Set the same memory of several servos to a value each; no one answers.
+
+        Raises:
+            RefusedError: If the values differ in size or are too many.
+        """
+        sizes = {len(data) for data in values.values()}
+        if len(sizes) != 1:
+            raise RefusedError("a sync write needs at least one servo and values of one size")
+        size = sizes.pop()
+        _span(address, size)
+        blocks = b"".join(b"%c%b" % item for item in values.items())
+        return encode(BROADCAST, Instruction.SYNC_WRITE, b"%c%c%b" % (address, size, blocks))
+
+    def reply_size(self, size: int) -> int:
+        """Bytes on the wire of a reply that carries `size` bytes."""
+        return size + 6
+
+    def reply_gap(self, replies: int, size: int, baud_rate: int) -> float:
+        """Silence in s: servos answer a sync read in open-loop slots three bytes longer than the reply."""
+        return (1 + 3.5 * replies + 0.05 * replies * size) * 10.0 / baud_rate
+
+    def parser(self, actuator_ids: Collection[int], size: int) -> ReplyParser:
+        """Return a parser that accepts replies of exactly these servos with exactly this many data bytes."""
+        return ReplyParser(actuator_ids, size)
+
+    def telemetry(self, data: bytes, status: int) -> Telemetry:
+        """Decode registers 56..70."""
+        position, speed, load, voltage, temperature, condition, moving, current = self._telemetry.unpack_from(
+            data
+        )
+        return Telemetry(
+            32768 - position if position & 0x8000 else position,
+            32768 - speed if speed & 0x8000 else speed,
+            (load & 0x3FF) * (0.001 if load & 0x400 else -0.001),
+            voltage * 0.1,
+            temperature,
+            moving != 0,
+            (32768 - current if current & 0x8000 else current) * CURRENT_UNIT,
+            status | condition,
+        )
+
+    def faults(self, status: int) -> tuple[str, ...]:
+        """Name the conditions in a status byte, each with its cure."""
+        return tuple(text for bit, text in _FAULTS.items() if status & bit)
+
+
+FRAMING = FeetechSts()

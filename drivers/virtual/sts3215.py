@@ -1,0 +1,337 @@
+"""One virtual STS3215: 87 bytes of memory and what writing to them does.
+
+The servo hears whole requests (`answer`), lives through control ticks (`command`, `sense`) and mirrors what it
+senses into its present registers. Counts: `raw = continuous encoder angle`, `present = (raw - offset) mod 4096`,
+plus whole turns where the phase register or the limits ask for them. Protocol errors are met with silence; the
+status byte tells the servo's condition only.
+"""
+
+from math import pi
+
+from ..framing import Packet
+from ..protocols import _feetech_table as table
+from ..protocols.feetech_sts import BROADCAST, CURRENT_UNIT, Instruction
+from .plant import Command
+
+TICKS = 4096
+TICK = 2.0 * pi / TICKS
+CENTRE = 2048
+SPEED_WINDOW = 0.02  # s over which the servo counts ticks for its speed register
+REBOOT_TIME = 0.8  # s of silence after REBOOT
+TORQUE_PER_AMPERE = 1.2116  # N m/A at the output, BAM m1
+
+_R = table.REGISTERS
+_KEPT = tuple(a for r in _R if r.access == "eeprom" for a in range(r.address, r.address + r.size))
+_WRITABLE = frozenset(a for r in _R if r.writable for a in range(r.address, r.address + r.size)) | frozenset(
+    range(50, 55)
+)
+_AT = {r.name: (r.address, r) for r in _R}
+_SILENT_LEVEL_0 = frozenset(Instruction) - {Instruction.PING, Instruction.READ, Instruction.SYNC_READ}
+
+
+class VirtualServo:
+    """A servo at register level; give it a motor through a plant."""
+
+    def __init__(self, actuator_id: int, *, model_number: int = 777, baud_rate: int = 1_000_000) -> None:
+        """Make a factory-new servo and switch it on.
+
+        Args:
+            actuator_id: Id it has been given.
+            model_number: What it answers when asked for its model.
+            baud_rate: One of the eight rates of the series.
+        """
+        self.memory = bytearray(table.SIZE)
+        for register in _R:
+            self._set(register.name, register.default)
+        self._set("model_number", model_number)
+        self._set("id", actuator_id)
+        self._set("baud_code", table.BAUD_RATES.index(baud_rate))
+        self._kept = bytes(self.memory)
+        self._backup = bytes(self.memory)
+        self.raw_ticks = CENTRE
+        self.forced_status = 0  # condition bits that a fault injection holds up
+        self.voltage = 12.0
+        self.temperature = 28.0
+        self.power_on(0.0)
+
+    def get(self, name: str) -> int:
+        """Value of a register now."""
+        address, register = _AT[name]
+        return register.decode(bytes(self.memory[address : address + register.size]))
+
+    def _set(self, name: str, value: int) -> None:
+        address, register = _AT[name]
+        self.memory[address : address + register.size] = register.encode(
+            min(max(value, register.lower), register.upper)
+        )
+
+    @property
+    def baud_rate(self) -> int:
+        """Rate at which the servo listens."""
+        return table.BAUD_RATES[self.memory[6] & 7]
+
+    def power_on(self, now: float, *, silent: float = 0.0) -> None:
+        """Load the kept memory, clear the rest.
+
+        Args:
+            now: Line time, s.
+            silent: How long the servo hears nothing, s.
+        """
+        for address in _KEPT:
+            self.memory[address] = self._kept[address]
+        for register in _R:
+            if register.access == "ram":
+                self._set(register.name, register.default)
+        self._set("torque_limit", self.get("max_torque"))
+        self.deaf_until = now + silent
+        self._turns = 0
+        self._last_raw = self.raw_ticks
+        self._target = float(self.present_ticks)
+        self._speed = 0.0
+        self._window = (0.0, self.raw_ticks)
+        self._overload_time = 0.0
+        self._tripped = 0
+        self._pending: tuple[int, bytes] | None = None
+
+    @property
+    def present_ticks(self) -> int:
+        """Position as register 56 tells it."""
+        wrapped = (self.raw_ticks - self.get("position_offset")) % TICKS
+        return wrapped + TICKS * self._turns if self._multi_turn else wrapped
+
+    @property
+    def _unlimited(self) -> bool:
+        return self.get("min_angle") == 0 == self.get("max_angle")
+
+    @property
+    def _multi_turn(self) -> bool:
+        return self._unlimited or bool(self.memory[18] & 0x10)
+
+    # ---- the wire
+
+    def answer(self, packet: Packet, now: float) -> bytes | None:
+        """Carry out a request.
+
+        Args:
+            packet: Whole, with a good checksum; a sync request is handled by the line.
+            now: Line time, s.
+
+        Returns:
+            Data of the reply (often empty), or None for silence.
+        """
+        code, data = packet.code, packet.data
+        unicast = packet.actuator_id != BROADCAST
+        if code == Instruction.READ:
+            return self.read(data[0], data[1]) if len(data) >= 2 else None
+        if code == Instruction.PING:
+            return b""
+        level = self.memory[8]
+        if code == Instruction.WRITE and len(data) >= 2:
+            self.write(data[0], data[1:])
+        elif code == Instruction.REG_WRITE and len(data) >= 2:
+            self._pending = (data[0], data[1:])
+            self._set("async_flag", 1)
+        elif code == Instruction.ACTION:
+            if self._pending:
+                self.write(*self._pending)
+            self._pending = None
+            self._set("async_flag", 0)
+        elif code == Instruction.RECOVERY:
+            keep = self.memory[5]
+            self._kept = self._backup[:5] + bytes((keep,)) + self._backup[6:]
+            self.power_on(now)
+        elif code == Instruction.BACKUP:
+            self._backup = bytes(self.memory)
+        elif code == Instruction.REBOOT:
+            self.power_on(now, silent=REBOOT_TIME)
+            return None
+        elif code == Instruction.RESET:
+            self._turns = 0
+            self._torque(0)
+        elif code == Instruction.CALIBRATE:
+            value = int.from_bytes(data[:2], "little", signed=True) if len(data) >= 2 else CENTRE
+            if abs(value) <= 4095:
+                self.calibrate(value)
+        elif code in (Instruction.SYNC_READ, Instruction.SYNC_WRITE):
+            return None
+        return b"" if unicast and level == 1 else None
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """Memory from an address on, cut at its end; None beyond it."""
+        if address >= table.SIZE:
+            return None
+        self.mirror()
+        return bytes(self.memory[address : address + size])
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write what may be written, skip the rest, and let the registers take effect."""
+        touched = set()
+        open_lock = self.memory[55] == 0
+        for at, byte in enumerate(data, address):
+            if at not in _WRITABLE:
+                continue
+            if at == 6 and byte > 7:
+                byte = 0
+            if at == 40:
+                self._torque(byte)
+                continue
+            self.memory[at] = byte
+            touched.add(at)
+            if open_lock and at in _KEPT:
+                self._keep(at)
+        if 33 in touched:
+            self._set("goal_speed", 0)
+            self._set("acceleration", 0)
+            self._torque(0)
+
+    def _keep(self, address: int) -> None:
+        kept = bytearray(self._kept)
+        kept[address] = self.memory[address]
+        self._kept = bytes(kept)
+
+    def _torque(self, value: int) -> None:
+        if value == 128:
+            self.calibrate(CENTRE)
+            value = 0
+        if value and not self.memory[40]:
+            self._target = float(self.present_ticks)
+        self.memory[40] = value
+        self._tripped = 0
+        self._overload_time = 0.0
+
+    def calibrate(self, value: int) -> None:
+        """Choose the offset so that the present position reads `value`; it is kept even behind the lock."""
+        offset = (self.raw_ticks - value) % TICKS
+        if offset >= CENTRE:
+            offset -= TICKS
+        # The series codes half a turn as -2048, as a servo at raw 0 shows.
+        self._set("position_offset", offset)
+        self._keep(31)
+        self._keep(32)
+        self._turns = 0
+        self._target = float(self.present_ticks)
+
+    # ---- the control tick
+
+    def command(self, dt: float) -> Command:
+        """Advance the profile by `dt` s and say what the motor shall do."""
+        memory = self.memory
+        switch = memory[40]
+        if switch != 1 or self._unloaded:
+            return Command(None, short=switch == 2)
+        mode = memory[33]
+        present = self.present_ticks
+        if mode == 2:
+            return Command(
+                None, duty=self.get("goal_duty") / 1000.0, torque_limit=self.get("torque_limit") / 1000.0
+            )
+        if mode == 1:
+            self._target += self._speed_unit(self.get("goal_speed")) * dt
+        else:
+            self._profile(dt)
+        error = self._target - present
+        if not self._multi_turn:
+            error = min(max(error, -TICKS), TICKS)
+        limit = self.get("torque_limit") / 1000.0
+        if self._tripped & table.STATUS_OVERLOAD:
+            limit = min(limit, memory[34] / 100.0)
+        return Command(
+            (self.raw_ticks - CENTRE + error) * TICK,
+            torque_limit=limit,
+            position_gain=memory[21],
+            derivative_gain=memory[22],
+            start_duty=memory[24] / 1000.0,
+            dead_zone_ticks=float(memory[26]),
+        )
+
+    @property
+    def _unloaded(self) -> bool:
+        return bool(self.memory[65] & self.memory[19] & (table.STATUS_TEMPERATURE | table.STATUS_VOLTAGE))
+
+    def _speed_unit(self, value: int) -> float:
+        return float(value if self.memory[18] & 4 else value * self.memory[82])
+
+    def _profile(self, dt: float) -> None:
+        goal = float(self.get("goal_position"))
+        if not self._unlimited:
+            goal = min(max(goal, self.get("min_angle")), self.get("max_angle"))
+        speed = abs(self._speed_unit(self.get("goal_speed")))
+        acceleration = min(self.memory[41], self.memory[85]) * 100.0 * self.memory[86]
+        if not speed and not acceleration:
+            self._target, self._speed = goal, 0.0
+            return
+        way = goal - self._target
+        top = speed or 1e9
+        if acceleration:
+            top = min(top, (2.0 * acceleration * abs(way)) ** 0.5, abs(self._speed) + acceleration * dt)
+        self._speed = top
+        self._target = goal if abs(way) <= top * dt else self._target + (top if way > 0 else -top) * dt
+
+    def sense(
+        self, position: float, velocity: float, duty: float, stall: float, no_load: float, dt: float
+    ) -> None:
+        """Take in what the joint did during one step of `dt` s.
+
+        Args:
+            position: Encoder-side joint position, rad; zero is the centre of the turn.
+            velocity: Output speed, rad/s.
+            duty: Bridge duty, -1..1.
+            stall: Stall torque, N m.
+            no_load: No-load speed, rad/s.
+            dt: Time that passed, s.
+        """
+        self.raw_ticks = round(position / TICK) + CENTRE
+        jump = (self.raw_ticks % TICKS) - (self._last_raw % TICKS)
+        if abs(jump) > TICKS // 2:
+            self._turns += -1 if jump > 0 else 1
+        self._last_raw = self.raw_ticks
+        self._duty = duty
+        self._current = stall * (duty - velocity / no_load) / TORQUE_PER_AMPERE if self.memory[40] else 0.0
+        elapsed, start = self._window
+        elapsed += dt
+        if elapsed >= SPEED_WINDOW - 1e-9:
+            counts = round((self.raw_ticks - start) / elapsed * 0.02)
+            self._measured_speed = counts * 50 if abs(counts) >= 2 else 0
+            self._window = (0.0, self.raw_ticks)
+            self._protect(elapsed)
+        else:
+            self._window = (elapsed, start)
+
+    _duty = 0.0
+    _current = 0.0
+    _measured_speed = 0
+
+    def _protect(self, dt: float) -> None:
+        status = self.forced_status
+        if not self.memory[15] / 10.0 <= self.voltage <= self.memory[14] / 10.0:
+            status |= table.STATUS_VOLTAGE
+        limit = self.memory[13]
+        if self.temperature > limit or (
+            self.memory[65] & table.STATUS_TEMPERATURE and self.temperature + 5 >= limit
+        ):
+            status |= table.STATUS_TEMPERATURE
+        if abs(self._duty) * 100.0 > self.memory[36] and abs(self._measured_speed) < 50:
+            self._overload_time += dt
+            if self._overload_time >= self.memory[35] * 0.01:
+                self._tripped |= table.STATUS_OVERLOAD
+        elif abs(self._duty) * 100.0 < min(self.memory[34], self.memory[36]) - 1:
+            self._overload_time = 0.0
+            self._tripped = 0
+        self.memory[65] = status | self._tripped
+
+    @property
+    def status(self) -> int:
+        """The status byte of every reply."""
+        return self.memory[65] | self.forced_status
+
+    def mirror(self) -> None:
+        """Write what was sensed into the present registers."""
+        self._set("present_position", self.present_ticks)
+        self._set("present_speed", self._measured_speed)
+        self._set("present_load", -round(self._duty * 1000))
+        self._set("present_voltage", round(self.voltage * 10))
+        self._set("present_temperature", round(self.temperature))
+        self._set("moving", int(self._measured_speed != 0))
+        self._set("target_position", round(self._target))
+        self._set("present_current", round(self._current / CURRENT_UNIT))
+        self.memory[65] |= self.forced_status
