@@ -141,8 +141,8 @@ class BenchArm:
         ]
         if missing:
             raise BusError(
-                f"{self.bus.port.name}: no answer from {', '.join(missing)}: check cable (the first that is silent in the "
-                f"chain), power and ids"
+                f"{self.bus.port.name}: no answer from {', '.join(missing)}: "
+                "check power, ids, and the cable before the first silent one in the chain"
             )
         for row, name in zip(self._rows, self._names, strict=True):
             where = f"{name} (id {row.actuator_id})"
@@ -154,7 +154,8 @@ class BenchArm:
             offset = self.bus.read(row.actuator_id, "position_offset")
             if offset != row.offset_ticks:
                 raise RefusedError(
-                    f"{where}: its EEPROM offset is {offset}, but it was calibrated at {row.offset_ticks}: calibrate again"
+                    f"{where}: its EEPROM offset is {offset}, but {row.offset_ticks} when it was calibrated: "
+                    "calibrate again"
                 )
         self._forget()
         for i, result in self.bus.telemetry(self._ids).items():
@@ -228,7 +229,7 @@ class BenchArm:
         try:
             return self._stop()
         except BusError as error:
-            log.error("stop not confirmed: %s", error)
+            log.warning("stop not confirmed: %s", error)
             return StopReport(
                 confirmed=False, positions=self._positions(), text=f"STOP NOT CONFIRMED: {error}"
             )

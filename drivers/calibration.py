@@ -104,7 +104,8 @@ class Calibration:
                 )
             if robot.bus is not None and actuator.model_number != robot.bus.model_number:
                 raise RefusedError(
-                    f"{where}: {name} was a model {actuator.model_number}, but {robot.name} has {robot.bus.model_number}"
+                    f"{where}: {name} was a model {actuator.model_number}, but {robot.name} has "
+                    f"{robot.bus.model_number}: calibrate again"
                 )
 
     def save(self, path: Path | None = None) -> Path:

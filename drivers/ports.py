@@ -115,7 +115,7 @@ class SerialPort:
         device = self._open()
         if self._poll is None:
             try:
-                device.reset_input_buffer()
+                device.read(READ_SIZE)
             except LINK_ERRORS as error:
                 raise self._lost(error) from error
         elif self._poll.poll(0):

@@ -85,8 +85,8 @@ def encode(actuator_id: int, instruction: int, parameters: bytes = b"") -> bytes
     if packet.find(HEADER, 2) >= 0:
         at = packet.find(HEADER, 2)
         raise RefusedError(
-            f"instruction 0x{instruction:02X} to servo {actuator_id} would carry FF FF at byte {at}, which the servo takes "
-            "for a new packet: change the value there by one, or write the registers one by one"
+            f"instruction 0x{instruction:02X} to servo {actuator_id} would carry FF FF at byte {at}, "
+            "which the servo takes for a new packet: change the value there by one, or write the registers one by one"
         )
     return packet
 

@@ -92,7 +92,7 @@ class ServoPlant:
         self._measured = list(self._positions)
         self._duties: Sequence[float] = [0.0] * len(self._positions)
         self._halves = [d.backlash / 2.0 for d in self._drives]
-        self._settings: list[tuple[float, ...]] = []
+        self._settings: list[tuple[float, float, float, float, float]] = []
         self._law = ServoLaw(self._drives)
 
     def motion(self) -> Motion:
