@@ -27,7 +27,7 @@ class Rate:
 
     def __str__(self) -> str:
         """Show it as people say it."""
-        return f"{self.rate:.1%} ({self.successes}/{self.episodes}, 95 % sure of {self.low:.1%} to {self.high:.1%})"
+        return f"{self.rate:.1%} ({self.successes}/{self.episodes}; 95 % interval {self.low:.1%} to {self.high:.1%})"
 
 
 def wilson_interval(successes: int, episodes: int, z: float = 1.959964) -> tuple[float, float]:
