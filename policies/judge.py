@@ -1,15 +1,15 @@
 """Two watchers of a running policy: has it done its task, and does it see what it was trained on?"""
 
 from collections.abc import Mapping, Sequence
-from math import ceil
+from math import ceil, cos, hypot, sin
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..robots.errors import SafetyError
+from ..robots.errors import BusError, SafetyError
 from ..robots.observation import Field, ObservationSpec
 from ..robots.state import Vector
-from ..robots.station import Sense
+from ..robots.station import Sense, Station
 from ..robots.success import Success
 from .manifest import Range, Ranges
 from .sources import Judging, Sources
@@ -19,59 +19,55 @@ HOLD_AFTER_S = 2.0
 MARGIN = 0.2  # share of the training range by which a value may lie outside it
 SMALLEST_MARGIN = 1e-3
 
-POSE = ("position", "yaw", "tilt")
-
 
 class Judge:
-    """Success of one episode after another: a sense that knows, else the policy's own conditions on what is measured.
+    """Success of one episode after another: by a world that knows, else by the task's conditions on what is measured.
 
     Attributes:
         by: Who judges, for the report.
+        can: Whether success can be judged at all.
+        terms: Sub-conditions at the newest tick, by name, with value, limit and whether they hold.
     """
 
-    def __init__(self, success: Success, spec: ObservationSpec, sources: Sources, dt: float) -> None:
+    def __init__(self, success: Success, spec: ObservationSpec, sources: Sources, station: Station) -> None:
         """Choose who judges.
 
         Args:
             success: Conditions of the task.
             spec: The policy's full spec.
             sources: What can be sensed here.
-            dt: Length of a tick, s.
+            station: The arm, for a task that moves only the tool.
         """
         self._success = success
         self._fields = spec.achieved_goal
         self._goal = spec.desired_goal
-        self._needed = max(1, ceil(success.hold_s / dt - 1e-9))
+        self._station = station
+        self._needed = max(1, ceil(success.hold_s / station.dt - 1e-9))
         self._held = 0
-        self._terms: dict[str, dict[str, float | bool]] = {}
-        self._sense: Judging | None = next(
-            (sense for sense in sources.senses if isinstance(sense, Sense) and isinstance(sense, Judging)), None
-        )
-        missing = set(sources.unjudged)
-        self._known = {f"achieved_{part}" for part in POSE} <= {f.name for f in self._fields} - missing
-        if self._sense is not None:
-            self.by = f"the sense {_name(self._sense)!r}"
-        elif not self._known:
-            self.by = f"nobody: {', '.join(sorted(missing)) or 'no achieved pose'} not sensed"
+        self.terms: Mapping[str, Mapping[str, object]] = {}
+        sensed = {name for sense in sources.senses for name in sense.fields}
+        self._tool = sources.tool_task
+        self._part = {"achieved_position": "part_position", "achieved_yaw": "part_yaw"}
+        known = {f.name for f in self._fields if self._tool or {f.name, self._part.get(f.name, "")} & sensed}
+        missing = [f.name for f in self._fields if f.name not in known]
+        world = next((sense for sense in sources.senses if _judges(sense)), None)
+        self._world: Judging | None = world if isinstance(world, Judging) else None
+        self.can = world is not None or set(self._part) <= known
+        if world is not None:
+            self.by = f"the sense {world.name!r}"
+        elif not self.can:
+            self.by = f"nobody: {', '.join(missing) or 'what is achieved'} not sensed"
         elif missing:
-            self.by = f"pose only: {', '.join(sorted(missing))} not sensed"
+            self.by = f"pose only: {', '.join(missing)} not sensed"
+        elif self._tool and not {f.name for f in self._fields} <= sensed:
+            self.by = "the arm's own measurements"
         else:
             self.by = "all conditions of the task"
-
-    @property
-    def can(self) -> bool:
-        """Whether success can be judged at all."""
-        return self._sense is not None or self._known
-
-    @property
-    def terms(self) -> dict[str, dict[str, float | bool]]:
-        """Sub-conditions of the newest tick; empty when a sense judges."""
-        return self._terms
 
     def start(self) -> None:
         """Begin an episode."""
         self._held = 0
-        self._terms = {}
+        self.terms = {}
 
     def tick(self, values: Mapping[str, Vector]) -> bool:
         """Look at one tick.
@@ -82,26 +78,48 @@ class Judge:
         Returns:
             True from the tick on which all conditions have held long enough.
         """
-        self._held = self._held + 1 if self._met(values) else 0
-        return self._held >= self._needed
-
-    def _met(self, values: Mapping[str, Vector]) -> bool:
-        if self._sense is not None:
-            return bool(self._sense.judge())
-        if not self._known:
+        if self._world is not None:
+            verdict = self._world.judge()
+            terms = verdict.get("success_terms")
+            self.terms = terms if isinstance(terms, Mapping) else {}
+            return verdict.get("is_success") is True
+        if not self.can:
             return False
         desired = [v for field in self._goal for v in values[field.name]]
+        tool = self._measure_tool() if self._tool else {}
         achieved: list[float] = []
         for field in self._fields:
-            given = values.get(field.name)
+            given = values.get(field.name) or tool.get(field.name) or values.get(self._part.get(field.name, ""))
             # What is not sensed is taken as it should be: it neither fails nor proves anything, and `by` says so.
-            achieved.extend(given if given is not None else desired[len(achieved) : len(achieved) + field.size])
-        self._terms = self._success.terms(achieved, desired)
-        return all(bool(term["ok"]) for term in self._terms.values())
+            achieved.extend(given or desired[len(achieved) : len(achieved) + field.size])
+        self.terms = self._success.terms(achieved, desired)
+        self._held = self._held + 1 if self._success.met(achieved, desired) else 0
+        return self._held >= self._needed
+
+    def _measure_tool(self) -> dict[str, Vector]:
+        """Pose and speed of the TCP in the layout of a goal vector; there is nothing to let go of."""
+        pose, speeds = self._station.pose, self._station.state.joint_velocities
+        rows = [sum(j * v for j, v in zip(row, speeds, strict=True)) for row in pose.jacobian_rows]
+        yaw = self._success.symmetry * pose.yaw
+        return {
+            "achieved_position": pose.position,
+            "achieved_yaw": (sin(yaw), cos(yaw)),
+            "achieved_tilt": (pose.tilt,),
+            "achieved_speed": (hypot(*rows[:3]),),
+            "achieved_spin": (hypot(*rows[3:]),),
+            "achieved_released": (1.0,),
+            "achieved_reach": (0.0,),
+        }
 
 
-def _name(sense: object) -> str:
-    return str(getattr(sense, "name", type(sense).__name__))
+def _judges(sense: Sense) -> bool:
+    """Whether a sense's world really offers a verdict; a remote one may have the method and nobody behind it."""
+    if not isinstance(sense, Judging):
+        return False
+    try:
+        return "is_success" in sense.judge()
+    except BusError:
+        return False
 
 
 class RangeWatch:

@@ -37,21 +37,37 @@ ARRIVED = 2e-3  # rad between the admitted command and home
 STILL = 0.05  # rad/s of the fastest joint that counts as standing
 
 
+class Stop(Protocol):
+    """How a stop ended."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether standstill was read back."""
+
+
 @runtime_checkable
 class Stoppable(Protocol):
     """An arm that can be told to stop and confirms it by what it measures."""
 
-    def stop(self) -> bool:
-        """Stop and hold; True once standstill has been read back."""
+    def stop(self) -> Stop:
+        """Stop and hold where the arm is."""
+
+
+class Pacer(Protocol):
+    """Keeps a rate on the wall clock and knows how well."""
+
+    def rebase(self) -> None:
+        """Forget the deadline: the next tick does not follow from the last."""
+
+    def report(self) -> Any:
+        """A dataclass of numbers."""
 
 
 @runtime_checkable
 class Paced(Protocol):
-    """An arm that keeps a rate on the wall clock and knows how well."""
+    """An arm that runs on the wall clock."""
 
-    @property
-    def pace(self) -> Any:
-        """Statistics of the rate: a dataclass, or an object whose `report()` gives one."""
+    pacer: Pacer
 
 
 class PolicyRun:
@@ -104,13 +120,11 @@ class PolicyRun:
             dt=self._dt,
             senses=self._sources.senses,
         )
-        if self._sources.pose is not None:
-            self._sources.pose.station = self.station
         self._given = tuple(senses)
         self._recorder = recorder
         self._max_steps = max_steps or manifest.task.max_steps
         self._seed = seed
-        self._judge = Judge(manifest.success, manifest.spec, self._sources, self._dt)
+        self._judge = Judge(manifest.success, manifest.spec, self._sources, self.station)
         self._watch = RangeWatch(manifest.ranges, manifest.spec, self._dt)
         self._homing = make_controller("joint_position", robot, gripper=True)
         self._home_action = _home_action(robot)
@@ -182,6 +196,8 @@ class PolicyRun:
         for sense in self._given:
             if isinstance(sense, Resettable):
                 sense.reset(seed)
+        if isinstance(self.arm, Paced):
+            self.arm.pacer.rebase()
         station, act = self.station, self.bundle.act
         self._judge.start()
         self._watch.start()
@@ -211,7 +227,7 @@ class PolicyRun:
             seconds=station.state.stamp - began,
             ticks=len(times),
             inference_us=float(np.median(times)),
-            failed_terms=() if success else tuple(n for n, term in self._judge.terms.items() if not term["ok"]),
+            failed_terms=() if success else tuple(n for n, term in self._judge.terms.items() if not term.get("ok")),
         )
 
     def _stop(self) -> bool | None:
@@ -220,7 +236,7 @@ class PolicyRun:
             return None
         for _ in range(2):
             try:
-                return bool(self.arm.stop())
+                return self.arm.stop().confirmed
             except KeyboardInterrupt:
                 continue
             except GenbaError as error:
@@ -285,8 +301,4 @@ def _home_action(robot: RobotDescription) -> list[float]:
 def _pace(arm: Arm) -> dict[str, float]:
     if not isinstance(arm, Paced):
         return {}
-    pace = arm.pace
-    report = pace.report() if hasattr(pace, "report") else pace
-    if dataclasses.is_dataclass(report) and not isinstance(report, type):
-        return {key: float(value) for key, value in dataclasses.asdict(report).items()}
-    return {}
+    return {key: float(value) for key, value in dataclasses.asdict(arm.pacer.report()).items()}

@@ -1,32 +1,31 @@
 """Where each number of a policy's observation comes from on this arm, or by what name it is missing.
 
-    arm fields           the tick itself
-    fields of a sense    a camera, or a simulated plant that says what it knows
-    achieved, from "arm" the TCP's own pose, for tasks that move the tool and no part
-    desired goal         a sense if one gives it, else the points taught with the policy
+    arm fields      the tick itself
+    sensed fields   a camera, or a simulated plant that says what it knows
+    desired goal    a sense if one gives it, else the points taught with the policy
+    achieved goal   a sense if one gives it, else the TCP where the task moves only the tool, else the part as sensed
 
-A field without a source is refused before anything moves. Achieved fields are the exception: they judge, they do not
-decide, so a bench that cannot sense them still runs the policy and says what was not judged.
+A field that the policy decides by and that has no source is refused before anything moves. Achieved fields only judge:
+a bench that cannot sense them still runs the policy and says what was not judged.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from math import cos, hypot, sin, sqrt
 from typing import Protocol, runtime_checkable
 
 from ..robots.errors import RefusedError
 from ..robots.observation import Field, ObservationSpec
 from ..robots.state import Vector
-from ..robots.station import Sense, Station, is_arm_field
+from ..robots.station import Sense, is_arm_field
 from .bundle import PolicyBundle
 
 
 @runtime_checkable
 class Judging(Protocol):
-    """A sense that knows whether the task is achieved."""
+    """A sense whose world knows how the task stands."""
 
-    def judge(self) -> bool:
-        """Whether every condition of the task holds at this instant; holding it long enough is counted here."""
+    def judge(self) -> Mapping[str, object]:
+        """`is_success`: whether all conditions have held for long enough; `success_terms`: each with its value."""
 
 
 @runtime_checkable
@@ -35,47 +34,6 @@ class Resettable(Protocol):
 
     def reset(self, seed: int) -> None:
         """Lay out the world for one episode and return when new values have arrived."""
-
-
-class ArmPose:
-    """The achieved goal of a task that moves only the tool, from the arm's own measurements."""
-
-    name = "the arm's own pose"
-
-    def __init__(self, fields: Sequence[Field], symmetry: int) -> None:
-        """Remember which fields to give.
-
-        Args:
-            fields: Achieved fields whose source is the arm.
-            symmetry: Multiple of the yaw that is reported.
-        """
-        self.fields = tuple(field.name for field in fields)
-        self._symmetry = symmetry
-        self.station: Station | None = None
-
-    def read(self) -> Mapping[str, Vector]:
-        """Pose and speed of the TCP in the layout of a goal vector."""
-        station = self.station
-        if station is None:
-            return {}
-        pose, speeds = station.pose, station.state.joint_velocities
-        vx, vy, vz, wx, wy, wz = (sum(j * v for j, v in zip(row, speeds, strict=True)) for row in pose.jacobian_rows)
-        yaw = self._symmetry * pose.yaw
-        values = {
-            "achieved_position": pose.position,
-            "achieved_yaw": (sin(yaw), cos(yaw)),
-            "achieved_tilt": (pose.tilt,),
-            "achieved_speed": (sqrt(vx * vx + vy * vy + vz * vz),),
-            "achieved_spin": (hypot(wx, wy, wz),),
-            "achieved_released": (1.0,),
-            "achieved_reach": (0.0,),
-        }
-        return {name: values[name] for name in self.fields}
-
-
-ARM_POSE_FIELDS = frozenset(
-    f"achieved_{part}" for part in ("position", "yaw", "tilt", "speed", "spin", "released", "reach")
-)
 
 
 class TaughtPoints:
@@ -115,18 +73,16 @@ class Sources:
     """Everything a station needs beside the arm.
 
     Attributes:
-        spec: The policy's spec without the achieved fields that nobody here can sense.
-        senses: Those given, and what the policy brings along.
-        pose: The arm's own pose as achieved goal, when the task asks for it.
+        spec: The policy's spec with only those achieved fields that a sense gives.
+        senses: Those given, and the taught points where they are needed.
         taught: The taught points, when no sense gives the goal.
-        unjudged: Achieved fields without a source.
+        tool_task: Whether the policy decides by the arm and the goal alone, so that what it moves is the tool.
     """
 
     spec: ObservationSpec
     senses: tuple[Sense, ...]
-    pose: ArmPose | None
     taught: TaughtPoints | None
-    unjudged: tuple[str, ...]
+    tool_task: bool
 
 
 def find_sources(bundle: PolicyBundle, senses: Sequence[Sense]) -> Sources:
@@ -139,47 +95,23 @@ def find_sources(bundle: PolicyBundle, senses: Sequence[Sense]) -> Sources:
     Raises:
         RefusedError: If a field that the policy decides by has none; the text names the field.
     """
-    manifest = bundle.manifest
-    spec = manifest.spec
+    spec = bundle.manifest.spec
     sensed = {name: sense for sense in senses for name in sense.fields}
-    found = list(senses)
-
-    own = [
-        field
-        for field in spec.achieved_goal
-        if field.source == "arm" and field.name in ARM_POSE_FIELDS and field.name not in sensed
-    ]
-    pose = ArmPose(own, manifest.success.symmetry) if own else None
-    if pose is not None:
-        found.append(pose)
-
+    missing = [field for field in spec.observation if not (is_arm_field(field.name) or field.name in sensed)]
+    goal = [field for field in spec.desired_goal if field.name not in sensed]
     taught = None
-    missing = [field for field in spec.desired_goal if not _has_source(field, sensed)]
-    if missing and manifest.taught_points:
-        rest = [field for field in spec.desired_goal if field.name in sensed]
-        if rest:
-            raise RefusedError(
-                f"{bundle.name}: field {missing[0].name!r} of the goal has no source, while {rest[0].name!r} has one; "
-                "give a sense for all of the goal or for none of it"
-            )
-        taught = TaughtPoints(spec.desired_goal, manifest.taught_points)
-        found.append(taught)
-        missing = []
-    for field in (*(f for f in spec.observation if not _has_source(f, sensed)), *missing):
+    if goal and len(goal) == len(spec.desired_goal) and bundle.manifest.taught_points:
+        taught = TaughtPoints(spec.desired_goal, bundle.manifest.taught_points)
+        goal = []
+    for field in (*missing, *goal):
         have = ", ".join(sorted(sensed)) or "none"
         raise RefusedError(
             f"{bundle.name}: field {field.name!r} has no source here (in training: {field.source!r}; "
             f"sensed fields: {have}); add a sense that gives it, `genba run ... --sense URL`"
         )
-    judged = tuple(f for f in spec.achieved_goal if _has_source(f, sensed) or f in own)
     return Sources(
-        spec=dataclasses.replace(spec, achieved_goal=judged),
-        senses=tuple(found),
-        pose=pose,
+        spec=dataclasses.replace(spec, achieved_goal=tuple(f for f in spec.achieved_goal if f.name in sensed)),
+        senses=(*senses, taught) if taught is not None else tuple(senses),
         taught=taught,
-        unjudged=tuple(f.name for f in spec.achieved_goal if f not in judged),
+        tool_task=all(is_arm_field(field.name) for field in spec.observation),
     )
-
-
-def _has_source(field: Field, sensed: Mapping[str, Sense]) -> bool:
-    return field.name in sensed or is_arm_field(field.name)

@@ -20,7 +20,7 @@ from .observation import ObservationSpec
 OPERATIONS = ("field", "difference", "angle_difference")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Feature:
     """One group of features.
 
