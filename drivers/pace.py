@@ -70,13 +70,13 @@ class Pacer:
     def reset(self) -> None:
         """Forget deadlines and statistics, as before a new run."""
         self._deadline: float | None = None
-        self._first = self._last = 0.0
+        self._last = self._span = 0.0
         self._errors = array("d")
         self.count = 0
         self.overruns = 0
 
     def rebase(self) -> None:
-        """Forget the deadline only: what comes next does not follow from what was."""
+        """Forget the deadline only: what comes next does not follow from what was, and the pause between is no period."""
         self._deadline = None
 
     def wait(self, period: float) -> None:
@@ -88,9 +88,7 @@ class Pacer:
         now = self.clock.now()
         if self._deadline is None:
             self._deadline = now
-            self._first = self._last = now
-            self.count = 0
-            self._errors = array("d")
+            self._last = now
         deadline = self._deadline + period
         if now - deadline >= period:
             self.overruns += 1
@@ -104,16 +102,16 @@ class Pacer:
         self.count += 1
         if len(self._errors) < KEPT_PERIODS:
             self._errors.append(abs(woke - self._last - period))
+        self._span += woke - self._last
         self._last = woke
 
     def report(self) -> PaceReport:
         """Sum up since the last reset."""
         errors = sorted(self._errors) or [0.0]
-        span = self._last - self._first
         return PaceReport(
             count=self.count,
             overruns=self.overruns,
-            mean_rate_hz=self.count / span if span > 0.0 else 0.0,
+            mean_rate_hz=self.count / self._span if self._span > 0.0 else 0.0,
             p50_error_s=errors[len(errors) // 2],
             p99_error_s=errors[min(int(len(errors) * 0.99), len(errors) - 1)],
         )
