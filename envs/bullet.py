@@ -1,4 +1,4 @@
-"""PyBullet, imported without its chatter: it prints on the process's own stdout, where JSON is to go."""
+"""PyBullet, imported without its chatter: it prints on the process's own stdout and stderr."""
 
 import ctypes
 import os
@@ -9,19 +9,21 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Swallow what C code prints on file descriptor 1 meanwhile, its stdio buffer included."""
+    """Swallow what C code prints on stdout and stderr meanwhile, its stdio buffer included."""
     sys.stdout.flush()
     flush = ctypes.CDLL(None).fflush
     flush(None)
-    kept = os.dup(1)
+    kept = os.dup(1), os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
             os.dup2(nowhere.fileno(), 1)
+            os.dup2(nowhere.fileno(), 2)
             yield
             flush(None)
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        for number, copy in enumerate(kept, start=1):
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 with quiet():

@@ -6,14 +6,18 @@ drive stands in its link's inertia about the joint axis.
 """
 
 from dataclasses import dataclass, replace
+from math import sqrt
+
+import numpy as np
 
 from ..robots.description import RobotDescription
 from ..robots.envelope import Admitted
 from ..robots.errors import RefusedError
 from ..robots.gravity import Gravity
-from ..robots.kinematics import Kinematics
-from ..robots.servo import Drive, ServoLaw, play, quantise
+from ..robots.kinematics import Kinematics, rpy_matrix
+from ..robots.servo import Drive, Gearbox, ServoLaw, quantise
 from ..robots.state import ArmState, Vector
+from ..robots.urdf import read_urdf
 from .bullet import bullet
 from .cell import Cell
 
@@ -70,14 +74,15 @@ class SimArm:
             raise RefusedError(f"{robot.name}: drives of kinds {sorted(kinds)} in one arm; all must be alike")
         self._servo = kinds == {"servo"}
         self._drives = drives
-        self._halves = [0.5 * d.backlash for d in drives]
-        self._plays = any(self._halves)
+        self._gears = Gearbox(drives, cell.physics_dt)
         self._ticks = [d.tick if self.realism.quantisation else 0.0 for d in drives]
         self._law = ServoLaw(drives)
         self._index_joints()
         self._free_motors()
         n = len(robot.joints)
         self._weights = Gravity(robot)
+        sliding = not self._servo
+        self._rotor_mass = drives[-1].armature * (1 + self._followers) if sliding else 0.0
         self._gravity: list[float] = [0.0] * (n + 1)
         dt = cell.physics_dt
         self._action_delay = round(robot.timing.action_latency / dt) if self.realism.latency else 0
@@ -124,7 +129,7 @@ class SimArm:
             arm, self._joints, bullet.VELOCITY_CONTROL, forces=[0.0] * len(self._joints), physicsClientId=c
         )
         drives = [*self._drives, *([self._drives[-1]] * self._followers)]
-        shares = [*rotor_shares(self._robot), 1.0, *([1.0] * self._followers)]
+        shares = [*rotor_shares(self._robot), *([1.0] * self._followers)]
         for joint, drive, share in zip(self._joints, drives, shares, strict=True):
             self._add_rotor(joint, drive.armature * share)
         for link in self._robot.gripper.finger_links:
@@ -167,7 +172,8 @@ class SimArm:
         self._next = start
         self._measured = list(start)
         self._gravity = self._gravity_torques(start)
-        self._law.duties = [0.0] * len(start)
+        self._law.motors = [0.0] * len(start)
+        self._gears.leans = [0.0] * len(start)
         self._state = self._measure(start, [0.0] * len(start), [0.0] * len(start))
 
     def read(self) -> ArmState:
@@ -188,20 +194,21 @@ class SimArm:
             self._run_impedance(count)
 
     def _run_servo(self, count: int) -> None:
-        cell, joints, law = self.cell, self._joints, self._law
-        c, arm, halves, plays = cell.client, cell.arm, self._halves, self._plays
+        cell, joints, law, gears = self.cell, self._joints, self._law, self._gears
+        c, arm, plays = cell.client, cell.arm, gears.active
         get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, bullet.stepSimulation
         torque_control = bullet.TORQUE_CONTROL
         switch = min(self._action_delay, count)
         look = count - self._read_delay
-        goals, measured = self._goals, self._measured
+        goals = self._goals
+        measured = self._measured
         for k in range(count):
             if k == switch:
                 goals = self._next
             states = get(arm, joints, c)
             positions = [s[0] for s in states]
             speeds = [s[1] for s in states]
-            measured = play(measured, positions, halves) if plays else positions
+            measured = gears.encoders(positions, law.motors) if plays else positions
             torques = law.torques(goals, measured, speeds)
             if k == look:
                 self._stamp_state(measured, speeds, torques, (look - count) * cell.physics_dt, count)
@@ -213,7 +220,7 @@ class SimArm:
         if look == count:
             states = get(arm, joints, c)
             positions = [s[0] for s in states]
-            self._measured = play(measured, positions, halves) if plays else positions
+            self._measured = gears.encoders(positions, law.motors) if plays else positions
             self._stamp_state(self._measured, [s[1] for s in states], law.duties, 0.0, count)
         self._stamp += count * cell.physics_dt
 
@@ -261,7 +268,7 @@ class SimArm:
         """Torque that holds the arm against gravity, N m; zero for servos, which sag instead."""
         if self._servo:
             return [0.0] * len(positions)
-        return [*self._weights.torques(positions[: len(self._robot.joints)]), 0.0]
+        return [*self._weights.torques(positions[: len(self._robot.joints)], payload=self._rotor_mass), 0.0]
 
     def _stamp_state(
         self, measured: list[float], speeds: list[float], torques: list[float], offset: float, count: int
@@ -288,19 +295,20 @@ class SimArm:
             list(self._next),
             list(self._measured),
             list(self._gravity),
-            list(self._law.duties),
+            list(self._law.motors),
+            list(self._gears.leans),
             self._state,
         )
 
     def restore(self, saved: tuple[object, ...]) -> None:
         """Go back to a snapshot."""
-        stamp, goals, after, measured, gravity, duties, state = saved
+        stamp, goals, after, measured, gravity, motors, leans, state = saved
         if not (isinstance(stamp, float) and isinstance(state, ArmState)):
             raise RefusedError("not a snapshot of a simulated arm")
         self._stamp, self._state = stamp, state
         self._goals, self._next = _floats(goals), _floats(after)
         self._measured, self._gravity = _floats(measured), _floats(gravity)
-        self._law.duties = _floats(duties)
+        self._law.motors, self._gears.leans = _floats(motors), _floats(leans)
 
     def true_positions(self) -> tuple[Vector, Vector]:
         """True positions and speeds of the arm joints, free of play, ticks and delay: for judges, never policies."""
@@ -309,21 +317,28 @@ class SimArm:
 
 
 def rotor_shares(robot: RobotDescription) -> list[float]:
-    """How much of its rotor each link carries so that a row of parallel joints does not carry it twice.
+    """How much of its rotor each link carries, gripper last, so that parallel joints do not carry it many times.
 
     A rotor resists only the relative turn of its own joint, but inertia put into a link resists every parallel
-    joint before it as well. Dividing by the number of parallel joints gives the first of them the right sum and
-    leaves the last one lighter, which is the stable side.
+    joint before it as well. With m parallel joints a share of 1 would give the first of them m rotors, a share
+    of 1/m would leave the relative motion of the last ones too light for an explicit step; 1/sqrt(m) is stable
+    and errs by less than half a rotor on any joint.
 
     Args:
         robot: The arm, judged at its home position.
     """
-    frames, _ = Kinematics(robot).frames(robot.home)
+    grip = read_urdf(robot.urdf_path)
+    jaw = next((j for j in grip.values() if j.name == robot.gripper.joint), None)
+    kinematics = Kinematics(robot)
+    frames, _ = kinematics.frames(robot.home)
     axes = [(turn[2], turn[5], turn[8]) for turn, _ in frames]
-    return [
-        1.0 / sum(abs(a[0] * b[0] + a[1] * b[1] + a[2] * b[2]) > 0.7 for b in axes)
-        for a in axes
-    ]
+    last = frames[-1][0]
+    if jaw is not None and jaw.kind == "revolute":
+        local = kinematics.joint_alignment(len(axes) - 1).T @ rpy_matrix(*jaw.rpy) @ np.array(jaw.axis)
+        x, y, z = (sum(last[3 * r + k] * float(local[k]) for k in range(3)) for r in range(3))
+        axes.append((x, y, z))
+    shares = [1.0 / sqrt(sum(abs(a[0] * b[0] + a[1] * b[1] + a[2] * b[2]) > 0.7 for b in axes)) for a in axes]
+    return shares if len(axes) > len(frames) else [*shares, 1.0]
 
 
 def _floats(values: object) -> list[float]:

@@ -21,8 +21,8 @@ CONTROL_MODES: Final = ("joint_delta", "joint_position", "ee_delta")
 TILT_GAIN = 0.2  # share of the tool's tilt from the vertical that ee_delta takes out in one tick
 TILT_WEIGHT = 0.05  # m per rad: how much tilt may cost the TCP in position where the arm cannot have both
 TURN_WEIGHT = 0.2  # m per rad of yaw
-DAMPING = 0.01
-POSTURE_GAIN = 0.02  # share of the way to the home posture taken per tick in directions the task leaves free
+DAMPING = 0.003
+POSTURE_GAIN = 0.01  # share of the way to the home posture taken per tick in directions the task leaves free
 
 
 class ArmController(Protocol):

@@ -64,6 +64,8 @@ class Gripper:
         opening: Free opening between the finger pads in m at evenly spaced positions from `closed` to `open`.
         finger_links: URDF links whose contact with a part is a grasp.
         max_force: Torque or force limit set in the gripper's drive, N m or N.
+        approach: How far the part must lie along the TCP's +x while the gripper is open, m, so that a finger that
+            does not move clears it; 0 where both fingers close.
     """
 
     joint: str
@@ -78,6 +80,7 @@ class Gripper:
     opening: tuple[float, ...]
     finger_links: tuple[str, ...]
     max_force: float
+    approach: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 A bus servo is a P-D position loop on PWM duty in front of a DC motor with a gearbox:
 
     duty   = clamp(kp * err' - kd * w + start * sign(err'), +-limit)        err' = goal - measured, less dead zone
-    torque = stall * duty - (stall / no_load_speed) * w - friction(w)       w = output speed
+    motor  = stall * duty - (stall / no_load_speed) * w                     w = output speed
+    torque = motor - clamp(motor + c * w, +-friction)                       c = stiction rate * armature
 
 Sources: the register meanings of the STS series memory table; stall torque and no-load speed of the STS3215
 data sheet at 12 V (2.94 N m, 45 rpm); gain scale err[ticks] * P / 4 per mille, hence 5.215 duty/rad at P = 32
@@ -15,11 +16,15 @@ An industrial drive ("impedance") closes a stiff torque loop with gravity compen
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import pi
+from math import exp, pi
 
 from .state import Vector
 
-FRICTION_SPEED = 0.05  # rad/s below which Coulomb friction fades, so that an explicit step stays stable
+# Coulomb friction first cancels the motor's own torque and then what is left of the speed, at this rate in 1/s for
+# the rotor's inertia. A joint at rest therefore stays at rest under torques below its friction (stiction), and an
+# explicit step of 1/240 s stays stable.
+STICTION_RATE = 36.0
+CROSSING_TIME = 0.05  # s in which a rotor crosses its gearbox's play
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +99,7 @@ class ServoLaw:
     It is written over plain floats because six joints at 240 Hz cost less that way than as arrays.
     """
 
-    __slots__ = ("_rows", "duties")
+    __slots__ = ("_rows", "duties", "motors")
 
     def __init__(self, drives: Sequence[Drive], *, torque_limits: Sequence[float] | None = None) -> None:
         """Fold each drive's constants once.
@@ -115,11 +120,12 @@ class ServoLaw:
                 d.stall_torque,
                 d.stall_torque / d.no_load_speed + d.viscous,
                 d.friction,
-                d.friction / FRICTION_SPEED,
+                STICTION_RATE * d.armature,
             )
             for d, limit in zip(drives, limits, strict=True)
         )
         self.duties: list[float] = [0.0] * len(drives)
+        self.motors: list[float] = [0.0] * len(drives)
 
     def torques(self, goals: Sequence[float], positions: Sequence[float], velocities: Sequence[float]) -> list[float]:
         """Torque of each joint now.
@@ -130,10 +136,9 @@ class ServoLaw:
             velocities: Output speeds, rad/s.
 
         Returns:
-            Output torques in N m; the PWM duties are left in `duties`.
+            Output torques in N m; PWM duties and motor torques are left in `duties` and `motors`.
         """
-        out = []
-        duties = []
+        out, duties, motors = [], [], []
         for (kp, kd, dead, start, limit, stall, damp, friction, slope), goal, position, w in zip(
             self._rows, goals, positions, velocities, strict=True
         ):
@@ -148,28 +153,69 @@ class ServoLaw:
                 duty = limit
             elif duty < -limit:
                 duty = -limit
-            drag = slope * w
+            torque = stall * duty - damp * w
+            drag = torque + slope * w
             if drag > friction:
                 drag = friction
             elif drag < -friction:
                 drag = -friction
             duties.append(duty)
-            out.append(stall * duty - damp * w - drag)
+            motors.append(torque)
+            out.append(torque - drag)
         self.duties = duties
+        self.motors = motors
         return out
 
 
-def play(measured: Sequence[float], positions: Sequence[float], halves: Sequence[float]) -> list[float]:
-    """Move the encoder side of each gearbox only as far as its play lets the output drag it.
+class Gearbox:
+    """Lost motion between the encoder and the output of each joint.
 
-    Args:
-        measured: Encoder-side positions of the step before, rad.
-        positions: True output positions, rad.
-        halves: Half the total backlash of each joint, rad.
+    The teeth lie on the side on which the motor pushes: a joint that holds a weight leans to one side for good,
+    an unloaded one stays where its last push left it. The offset follows the motor torque with the time the
+    rotor needs to cross the gap.
     """
-    return [
-        q - h if m < q - h else q + h if m > q + h else m for m, q, h in zip(measured, positions, halves, strict=True)
-    ]
+
+    __slots__ = ("_blend", "_halves", "_scales", "leans")
+
+    def __init__(self, drives: Sequence[Drive], dt: float) -> None:
+        """Take each drive's backlash.
+
+        Args:
+            drives: One per joint.
+            dt: Time between updates, s.
+        """
+        self._halves = [0.5 * d.backlash for d in drives]
+        self._scales = [1.0 / max(d.friction, 1e-3) for d in drives]
+        self._blend = 1.0 - exp(-dt / CROSSING_TIME)
+        self.leans: list[float] = [0.0] * len(drives)
+
+    @property
+    def active(self) -> bool:
+        """Whether any joint has lost motion at all."""
+        return any(self._halves)
+
+    def encoders(self, positions: Sequence[float], motors: Sequence[float]) -> list[float]:
+        """What the encoders read, rad.
+
+        Args:
+            positions: True output positions, rad.
+            motors: Motor torques of the step before, N m.
+        """
+        blend = self._blend
+        leans, out = [], []
+        for q, torque, lean, half, scale in zip(
+            positions, motors, self.leans, self._halves, self._scales, strict=True
+        ):
+            push = torque * scale
+            if push > 1.0:
+                push = 1.0
+            elif push < -1.0:
+                push = -1.0
+            lean += blend * (push - lean)
+            leans.append(lean)
+            out.append(q + half * lean)
+        self.leans = leans
+        return out
 
 
 def quantise(positions: Sequence[float], ticks: Sequence[float]) -> Vector:

@@ -1,0 +1,300 @@
+"""The Gymnasium face: any task with any arm as one goal-conditioned environment."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from math import sqrt
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from ..robots.controller import make_controller
+from ..robots.description import load_robot
+from ..robots.envelope import SafetyEnvelope
+from ..robots.errors import RefusedError
+from ..robots.kinematics import Kinematics, Pose
+from ..robots.observation import GROUPS, Observation
+from ..robots.state import Vector
+from ..robots.station import Station
+from .cell import Cell
+from .senses import PoseSense, TruthSense
+from .sim_arm import Realism, SimArm
+from .tasks import load_task
+from .view import Camera
+
+RENDER_MODES = ("human", "rgb_array")
+START_SPREAD = 0.03  # rad by which each joint may start away from home
+
+
+class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]]):
+    """One cell, one arm, one task.
+
+    Observations are dicts of float32 vectors `observation`, `achieved_goal` and `desired_goal`; actions are
+    float32 in [-1, 1]. An episode ends with success (unless `terminate_on_success` is off) or at the horizon,
+    which the environment counts itself, because it follows from the task's time limit and the control rate.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 30}
+
+    def __init__(
+        self,
+        task: str,
+        robot: str = "so101",
+        *,
+        tolerance: str | None = None,
+        obs: str = "state",
+        reward: str = "sparse",
+        control: str = "ee_delta",
+        render_mode: str | None = None,
+        noise: bool = True,
+        realism: Realism | None = None,
+        control_rate_hz: int | None = None,
+        physics_rate_hz: int = 240,
+        terminate_on_success: bool = True,
+    ) -> None:
+        """Build the cell.
+
+        Args:
+            task: Task name, such as `PickPlace`.
+            robot: Robot name.
+            tolerance: "servo", "lab" or "industrial"; the arm's own class if not given.
+            obs: "state".
+            reward: "sparse" (-1 until all conditions hold, then 0) or "dense" (minus the distance to go).
+            control: "ee_delta", "joint_delta" or "joint_position".
+            render_mode: None, "human" or "rgb_array".
+            noise: Sense noise and delay as the task declares them.
+            realism: Imperfections of the arm; all of them if not given.
+            control_rate_hz: Ticks per second; the arm's own rate if not given. It must divide the physics rate.
+            physics_rate_hz: Substeps per second.
+            terminate_on_success: Whether success ends an episode.
+
+        Raises:
+            RefusedError: If a name or number is not offered; the text lists what is.
+        """
+        if obs != "state":
+            raise RefusedError(f"no observation mode named {obs!r}; there are: state")
+        if reward not in ("sparse", "dense"):
+            raise RefusedError(f"no reward named {reward!r}; there are: sparse, dense")
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise RefusedError(f"no render mode named {render_mode!r}; there are: {', '.join(RENDER_MODES)}")
+        self.robot = load_robot(robot)
+        rate = control_rate_hz or self.robot.control_rate_hz
+        if rate <= 0 or physics_rate_hz <= 0 or physics_rate_hz % rate:
+            raise RefusedError(f"control rate {rate} Hz does not divide the physics rate {physics_rate_hz} Hz")
+        self.task = load_task(task)(self.robot, tolerance or self.robot.tolerance)
+        self.task_name = type(self.task).__name__
+        self.control_rate_hz = rate
+        self.control = control
+        self.dt = 1.0 / rate
+        self.horizon = round(self.task.horizon_s * rate)
+        self.render_mode = render_mode
+        self.metadata = {"render_modes": list(RENDER_MODES), "render_fps": rate}
+        self._dense = reward == "dense"
+        self._terminates = terminate_on_success
+        self._hold_ticks = round(self.task.success.hold_s * rate)
+        kinematics = Kinematics(self.robot)
+        controller = make_controller(control, self.robot, gripper=self.task.gripper)
+        self.cell = Cell(self.robot, physics_rate_hz=physics_rate_hz, human=render_mode == "human")
+        self.task.build(self.cell)
+        self.arm = SimArm(self.cell, realism=realism)
+        self.spec_ = self.task.spec()
+        sensed = tuple(f for f in self.task.sensed_fields() if f.source != "arm")
+        self._parts = PoseSense(sensed, self.task.symmetry, self.task.noise if noise else None)
+        self.station = Station(
+            arm=self.arm,
+            kinematics=kinematics,
+            controller=controller,
+            envelope=SafetyEnvelope(self.robot, kinematics),
+            spec=self.spec_,
+            dt=self.dt,
+            senses=(
+                self._parts,
+                TruthSense("truth", self.spec_.achieved_goal, self._achieved),
+                TruthSense("goal", self.spec_.desired_goal, lambda: self.task.desired),
+            ),
+        )
+        self._camera = Camera.overview(self.robot)
+        self._held = 0
+        self._step = 0
+        self._saved: dict[int, tuple[object, ...]] = {}
+        self.action_space = spaces.Box(-1.0, 1.0, (controller.action_size,), np.float32)
+        self.observation_space = spaces.Dict(
+            {g: spaces.Box(*self.spec_.bounds(g), dtype=np.float32) for g in GROUPS}
+        )
+
+    def _achieved(self) -> Vector:
+        truth, speed = self._truth()
+        return self.task.achieved(self.cell, truth, speed)
+
+    def _truth(self) -> tuple[Pose, tuple[float, float]]:
+        """True TCP pose, its speed in m/s and its angular speed in rad/s."""
+        positions, speeds = self.arm.true_positions()
+        pose = self.station.kinematics.forward(positions)
+        parts = [sum([j * w for j, w in zip(row, speeds, strict=True)]) for row in pose.jacobian_rows]
+        vx, vy, vz, wx, wy, wz = parts
+        return pose, (sqrt(vx * vx + vy * vy + vz * vz), sqrt(wx * wx + wy * wy + wz * wz))
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode; the same seed and options give the same episode, whatever ran before.
+
+        Args:
+            seed: Seeds everything random from here on.
+            options: `goal` (x, y, z in m, yaw in rad), `joint_positions` (rad), and what the task adds, such as
+                `part_pose`.
+
+        Raises:
+            RefusedError: If an option is unknown, not finite or out of reach.
+        """
+        super().reset(seed=seed)
+        options = options or {}
+        unknown = sorted(set(options) - set(self.task.option_names))
+        if unknown:
+            raise RefusedError(f"unknown reset option {unknown[0]!r}; there are: {', '.join(self.task.option_names)}")
+        rng = self.np_random
+        start = self._start(rng, options)
+        self.cell.begin_reset()
+        self.task.place(self.cell, rng, options)
+        self.arm.reset(start, self.robot.gripper.home)
+        self._parts.reset(rng, lambda: self.task.sensed(self.cell), self.horizon)
+        self._held = self._step = 0
+        observation = self.station.start()
+        if self.render_mode == "human":
+            self.render()
+        return observation, self._info(observation, met=False)
+
+    def _start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> Vector:
+        joints = self.robot.joints
+        if "joint_positions" not in options:
+            offsets = rng.uniform(-START_SPREAD, START_SPREAD, len(joints)).tolist()
+            return tuple([min(max(j.home + o, j.lower), j.upper) for j, o in zip(joints, offsets, strict=True)])
+        try:
+            values = tuple(float(v) for v in options["joint_positions"])
+        except (TypeError, ValueError):
+            values = ()
+        limits = ", ".join(f"{j.name} {j.lower}..{j.upper}" for j in joints)
+        if len(values) != len(joints) or not all(
+            j.lower <= v <= j.upper for j, v in zip(joints, values, strict=False)
+        ):
+            raise RefusedError(f"option 'joint_positions' is {options['joint_positions']!r}; allowed, in rad: {limits}")
+        return values
+
+    def step(
+        self, action: npt.NDArray[np.float32]
+    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Run one tick.
+
+        Args:
+            action: float32 in [-1, 1]; larger values are clipped.
+
+        Raises:
+            RefusedError: If the action is not finite or has the wrong shape; nothing has moved then.
+        """
+        observation = self.station.tick(action)
+        self._step += 1
+        achieved, desired = observation["achieved_goal"].tolist(), observation["desired_goal"].tolist()
+        success = self.task.success
+        met = success.met(achieved, desired)
+        self._held = self._held + 1 if met else 0
+        reward = success.reward(achieved, desired, dense=self._dense)
+        done = self._held >= self._hold_ticks
+        info = self._info(observation, met=met)
+        if self.render_mode == "human":
+            self.render()
+        return observation, reward, done and self._terminates, self._step >= self.horizon, info
+
+    def _info(self, observation: Observation, *, met: bool) -> dict[str, Any]:
+        terms = self.task.success.terms(
+            observation["achieved_goal"].tolist(), observation["desired_goal"].tolist()
+        )
+        held = self._held * self.dt
+        terms["held_s"] = {"value": held, "limit": self.task.success.hold_s, "ok": self._held >= self._hold_ticks}
+        return {"is_success": self._held >= self._hold_ticks, "success_terms": terms, "met": met}
+
+    def compute_reward(
+        self,
+        achieved_goal: npt.NDArray[np.float32],
+        desired_goal: npt.NDArray[np.float32],
+        info: object = None,
+    ) -> Any:
+        """Reward of goal vectors alone, for one pair or a batch; equal to the bit to what `step` returned.
+
+        Args:
+            achieved_goal: (..., 10).
+            desired_goal: (..., 10).
+            info: Ignored; all that counts stands in the goal vectors.
+        """
+        rewards = self.task.success.reward_batch(achieved_goal, desired_goal, dense=self._dense)
+        return float(rewards) if rewards.ndim == 0 else rewards
+
+    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+        """A picture of the cell, (height, width, 3) uint8, in mode "rgb_array"; no display and no GL needed."""
+        if self.render_mode == "rgb_array":
+            return self._camera.picture(self.cell, 480, 360)
+        return None
+
+    def expert_action(self, observation: Observation) -> npt.NDArray[np.float32]:
+        """What the scripted expert would do now."""
+        batch = {g: observation[g][None] for g in ("observation", "desired_goal")}
+        actions = type(self.task).expert(self.robot, self.fields(batch))
+        return actions[0].astype(np.float32)
+
+    def fields(self, batch: Mapping[str, npt.NDArray[np.floating]]) -> dict[str, npt.NDArray[np.float64]]:
+        """Cut batched observation and goal vectors into named float64 fields."""
+        found: dict[str, npt.NDArray[np.float64]] = {}
+        for group in ("observation", "desired_goal"):
+            array = np.asarray(batch[group], np.float64)
+            found.update({name: array[:, cut] for name, cut in self.spec_.slices(group).items()})
+        return found
+
+    def save_state(self) -> int:
+        """Keep the whole episode in memory: physics, motors, buffers, generator, counters.
+
+        Returns:
+            An id for `restore_state` and `remove_state`.
+        """
+        state = self.cell.save()
+        station = self.station
+        self._saved[state] = (
+            self.arm.snapshot(),
+            station.envelope.snapshot(),
+            (station.state, station.pose, station.admitted, station.target, dict(station.values)),
+            self._parts.snapshot(),
+            deepcopy(self.np_random.bit_generator.state),
+            self.task.desired,
+            (self._held, self._step),
+        )
+        return state
+
+    def restore_state(self, state_id: int) -> None:
+        """Go back to a saved moment, bit for bit.
+
+        Raises:
+            RefusedError: If there is no such state.
+        """
+        if state_id not in self._saved:
+            known = ", ".join(map(str, self._saved)) or "none"
+            raise RefusedError(f"no saved state {state_id}; there are: {known}")
+        arm, envelope, station, parts, rng, desired, counts = self._saved[state_id]
+        self.cell.begin_reset()
+        self.cell.restore(state_id)
+        self.arm.restore(arm)  # type: ignore[arg-type]
+        self.station.envelope.restore(envelope)  # type: ignore[arg-type]
+        s = self.station
+        s.state, s.pose, s.admitted, s.target, s.values = station  # type: ignore[misc]
+        self._parts.restore(parts)  # type: ignore[arg-type]
+        self.np_random.bit_generator.state = rng  # type: ignore[assignment]
+        self.task.desired = desired  # type: ignore[assignment]
+        self._held, self._step = counts  # type: ignore[misc]
+
+    def remove_state(self, state_id: int) -> None:
+        """Free a saved moment."""
+        if self._saved.pop(state_id, None) is not None:
+            self.cell.forget(state_id)
+
+    def close(self) -> None:
+        """Close the cell; may be called twice."""
+        self.cell.close()

@@ -1,0 +1,126 @@
+"""Senses of the simulated cell: truth, made as poor as the task declares, and as late."""
+
+from collections.abc import Callable, Mapping
+from math import cos, sin
+
+import numpy as np
+
+from ..robots.observation import Field
+from ..robots.state import Vector
+from .task import SenseNoise
+
+
+class PoseSense:
+    """Part poses with a bias for the episode, noise for each reading, and an age in ticks."""
+
+    name = "parts"
+
+    def __init__(self, fields: tuple[Field, ...], symmetry: int, noise: SenseNoise | None) -> None:
+        """Prepare for the given fields.
+
+        Args:
+            fields: Those with three numbers are positions, those with two (sin, cos) of a multiple of yaw.
+            symmetry: That multiple.
+            noise: How poor; None for the truth.
+        """
+        self.fields = tuple(f.name for f in fields)
+        self._sizes = tuple(f.size for f in fields)
+        self._symmetry = symmetry
+        self._noise = noise
+        self._rows: list[list[float]] = []
+        self._biases: list[float] = []
+        self._delay = 0
+        self._past: list[dict[str, Vector]] = []
+        self._at = 0
+        self._give: Callable[[], dict[str, Vector]] = dict
+
+    def reset(self, rng: np.random.Generator, give: Callable[[], dict[str, Vector]], horizon: int) -> None:
+        """Draw all of an episode's errors at once.
+
+        Args:
+            rng: The environment's generator.
+            give: Returns the true values.
+            horizon: Ticks for which readings are needed.
+        """
+        self._give = give
+        self._past = []
+        self._at = 0
+        if self._noise is None or not self.fields:
+            self._rows, self._biases, self._delay = [], [], 0
+            return
+        width = sum(3 if size == 3 else 1 for size in self._sizes)
+        low, high = self._noise.delay_ticks
+        self._delay = int(rng.integers(low, high + 1))
+        self._biases = rng.standard_normal(width).tolist()
+        self._rows = rng.standard_normal((horizon + 2, width)).tolist()
+
+    def read(self) -> Mapping[str, Vector]:
+        """The newest reading, `delay` ticks old; one tick passes with each call."""
+        if not self.fields:
+            return {}
+        values = self._give()
+        if self._noise is not None:
+            values = self._spoil(values, self._noise)
+        past = self._past
+        past.append(values)
+        if len(past) > self._delay + 1:
+            del past[0]
+        return past[0]
+
+    def _spoil(self, values: dict[str, Vector], noise: SenseNoise) -> dict[str, Vector]:
+        errors = self._rows[min(self._at, len(self._rows) - 1)]
+        self._at += 1
+        poor: dict[str, Vector] = {}
+        at = 0
+        for name, size in zip(self.fields, self._sizes, strict=True):
+            value = values[name]
+            if size == 3:
+                poor[name] = tuple(
+                    [
+                        v + noise.position_bias * b + noise.position_noise * e
+                        for v, b, e in zip(value, self._biases[at : at + 3], errors[at : at + 3], strict=True)
+                    ]
+                )
+                at += 3
+            else:
+                s, c = value
+                angle = self._symmetry * (noise.yaw_bias * self._biases[at] + noise.yaw_noise * errors[at])
+                cs, sn = cos(angle), sin(angle)
+                poor[name] = (s * cs + c * sn, c * cs - s * sn)
+                at += 1
+        return poor
+
+    def snapshot(self) -> tuple[object, ...]:
+        """What the next readings depend on."""
+        return self._rows, self._biases, self._delay, list(self._past), self._at, self._give
+
+    def restore(self, saved: tuple[object, ...]) -> None:
+        """Go back to a snapshot."""
+        self._rows, self._biases, self._delay, past, self._at, self._give = saved  # type: ignore[assignment]
+        self._past = list(past)  # type: ignore[call-overload]
+
+
+class TruthSense:
+    """Values that only a simulation knows, or that the task sets: passed on as they are."""
+
+    def __init__(self, name: str, fields: tuple[Field, ...], give: Callable[[], Vector]) -> None:
+        """Serve one flat vector as named fields.
+
+        Args:
+            name: Name of the sense.
+            fields: Fields in the order of the vector.
+            give: Returns the vector.
+        """
+        self.name = name
+        self.fields = tuple(f.name for f in fields)
+        self._give = give
+        self._cuts: list[tuple[str, int, int]] = []
+        at = 0
+        for field in fields:
+            self._cuts.append((field.name, at, at + field.size))
+            at += field.size
+
+    def read(self) -> Mapping[str, Vector]:
+        """The vector of now, cut into fields."""
+        vector = self._give()
+        return {name: vector[a:b] for name, a, b in self._cuts}

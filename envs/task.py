@@ -1,0 +1,184 @@
+"""What a task is: a work instruction that a cell can carry out and an observer can check.
+
+A task file reads top to bottom: which parts stand where, what the policy observes, what success is, how the
+scripted expert does it. It talks to a `Cell`, never to the physics engine.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import cos, isfinite, pi, sin
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..robots.description import RobotDescription
+from ..robots.errors import RefusedError
+from ..robots.features import Feature
+from ..robots.kinematics import Pose
+from ..robots.observation import Field, ObservationSpec
+from ..robots.state import Vector
+from ..robots.station import arm_fields
+from ..robots.success import Success, goal_fields
+from .cell import Cell
+
+Floats = npt.NDArray[np.float64]
+TOLERANCES = ("servo", "lab", "industrial")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenseNoise:
+    """How badly a part's pose is known: declared with the task, printed in every report.
+
+    Attributes:
+        position_bias: Standard deviation of an error fixed for an episode, m.
+        position_noise: Standard deviation of the error of one reading, m.
+        yaw_bias: The same for yaw, rad.
+        yaw_noise: The same for one reading, rad.
+        delay_ticks: Least and greatest age of a reading in control ticks, drawn per episode.
+    """
+
+    position_bias: float = 0.001
+    position_noise: float = 0.0005
+    yaw_bias: float = 0.01
+    yaw_noise: float = 0.005
+    delay_ticks: tuple[int, int] = (1, 2)
+
+
+class Task(ABC):
+    """One job in the cell.
+
+    Class attributes:
+        title: One sentence for people.
+        robots: Arms that can do it; empty for all.
+        gripper: Whether actions drive the gripper.
+        symmetry: Yaw turns under which the handled part looks the same.
+        horizon_s: Length of an episode, s.
+        tolerances: Position in m and angle in rad for each tolerance class.
+        features: What a policy computes from the raw observation.
+        noise: How parts are sensed.
+    """
+
+    title: ClassVar[str]
+    robots: ClassVar[tuple[str, ...]] = ()
+    gripper: ClassVar[bool]
+    symmetry: ClassVar[int] = 1
+    horizon_s: ClassVar[float]
+    tolerances: ClassVar[Mapping[str, tuple[float, float]]]
+    features: ClassVar[tuple[Feature, ...]]
+    noise: ClassVar[SenseNoise] = SenseNoise()
+    option_names: ClassVar[tuple[str, ...]] = ("goal", "joint_positions")
+
+    def __init__(self, robot: RobotDescription, tolerance: str) -> None:
+        """Check that this arm and this tolerance class exist for the task.
+
+        Args:
+            robot: The arm.
+            tolerance: One of the keys of `tolerances`.
+
+        Raises:
+            RefusedError: If either is not offered.
+        """
+        name = type(self).__name__
+        if self.robots and robot.name not in self.robots:
+            raise RefusedError(f"{name} is not offered for {robot.name}; arms that can do it: {', '.join(self.robots)}")
+        if tolerance not in self.tolerances:
+            raise RefusedError(f"{name} has no tolerance {tolerance!r}; there are: {', '.join(self.tolerances)}")
+        self.robot = robot
+        self.tolerance = tolerance
+        position, angle = self.tolerances[tolerance]
+        self.success = Success(position_tolerance=position, angle_tolerance=angle, symmetry=self.symmetry)
+        self.desired: Vector = ()
+
+    def sensed_fields(self) -> tuple[Field, ...]:
+        """Fields that a sense beside the arm must give; none by default."""
+        return ()
+
+    def spec(self) -> ObservationSpec:
+        """The observation: the arm's own fields, the sensed ones, and the goal."""
+        return ObservationSpec(
+            observation=(*arm_fields(self.robot, symmetry=self.symmetry), *self.sensed_fields()),
+            achieved_goal=goal_fields("achieved", "truth", privileged=True),
+            desired_goal=goal_fields("goal", "goal"),
+        )
+
+    @abstractmethod
+    def build(self, cell: Cell) -> None:
+        """Put the task's bodies into the cell, once."""
+
+    @abstractmethod
+    def place(self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
+        """Lay out a new episode: draw what is random, place bodies, set `desired`."""
+
+    @abstractmethod
+    def achieved(self, cell: Cell, truth: Pose, speed: tuple[float, float]) -> Vector:
+        """Goal vector of what is, from ground truth.
+
+        Args:
+            cell: The cell.
+            truth: True TCP pose.
+            speed: True TCP speed in m/s and angular speed in rad/s.
+        """
+
+    def sensed(self, cell: Cell) -> dict[str, Vector]:
+        """True values of `sensed_fields`; noise and delay are added by the sense."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def expert(cls, robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:
+        """Actions of the scripted expert, a function of the observation alone.
+
+        Args:
+            robot: The arm.
+            fields: Observed fields and goal fields by name, each (batch, size).
+
+        Returns:
+            (batch, action size), within [-1, 1].
+        """
+
+    def sample_pose(
+        self, rng: np.random.Generator, height: tuple[float, float] | None = None
+    ) -> tuple[float, float, float, float]:
+        """Draw x, y, z in m and yaw in rad where a downward tool of this arm can work."""
+        reach = self.robot.reach
+        low, high = height or reach.height
+        r = rng.uniform(*reach.radius)
+        azimuth = rng.uniform(*reach.azimuth)
+        z = rng.uniform(low, high)
+        yaw = azimuth + rng.uniform(*reach.yaw)
+        return reach.axis[0] + r * cos(azimuth), reach.axis[1] + r * sin(azimuth), z, yaw
+
+    def pose_option(self, options: Mapping[str, Any], key: str) -> tuple[float, float, float, float] | None:
+        """Read a pose given to `reset`: x, y, z in m and yaw in rad.
+
+        Raises:
+            RefusedError: If it is malformed, not finite or out of the arm's reach; the text says what is allowed.
+        """
+        if key not in options:
+            return None
+        try:
+            values = [float(v) for v in options[key]]
+        except (TypeError, ValueError):
+            values = []
+        if len(values) != 4 or not all(isfinite(v) for v in values):
+            raise RefusedError(f"option {key!r} is {options[key]!r}; expected finite x, y, z in m and yaw in rad")
+        x, y, z, yaw = values
+        reach = self.robot.reach
+        r = float(np.hypot(x - reach.axis[0], y - reach.axis[1]))
+        azimuth = float(np.arctan2(y - reach.axis[1], x - reach.axis[0]))
+        slack = 0.02
+        inside = (
+            reach.radius[0] - slack <= r <= reach.radius[1] + slack
+            and reach.azimuth[0] - 0.1 <= azimuth <= reach.azimuth[1] + 0.1
+            and 0.0 <= z <= reach.height[1] + slack
+            and abs(yaw) <= 2.0 * pi
+        )
+        if not inside:
+            raise RefusedError(
+                f"option {key!r} {tuple(values)} is out of reach of {self.robot.name}: distance from "
+                f"{reach.axis} {reach.radius[0]}..{reach.radius[1]} m, azimuth {reach.azimuth[0]}..{reach.azimuth[1]} "
+                f"rad, height 0..{reach.height[1]} m"
+            )
+        return x, y, z, yaw

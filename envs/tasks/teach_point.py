@@ -1,0 +1,84 @@
+"""TeachPoint: bring the tool to a taught pose and stay there.
+
+Parts: none. Success: TCP within 5 mm and 5 degrees (servo), 2 mm and 3 degrees (lab) or 1 mm and 2 degrees
+(industrial) of the taught pose, below 10 mm/s and 0.1 rad/s, for 0.5 s. The 5 mm follow from the backlash and
+sag of hobby servos, the 1 mm and 2 degrees from what a small industrial arm repeats with room to spare; the
+50 mm of older reaching tasks would let an arm miss the part altogether.
+"""
+
+from collections.abc import Mapping
+from math import radians
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...robots.description import RobotDescription
+from ...robots.features import Feature
+from ...robots.kinematics import Pose
+from ...robots.state import Vector
+from ...robots.success import goal_vector
+from ..cell import Body, Box, Cell
+from ..task import Floats, Task
+
+GAIN = 0.25  # share of the remaining way asked for in one tick; more would overshoot behind the drives' lag
+
+
+class TeachPoint(Task):
+    """Bring the TCP to a taught pose and hold it."""
+
+    title = "bring the tool to a taught pose and hold it for half a second"
+    gripper = False
+    horizon_s = 5.0
+    tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "servo": (0.005, radians(5.0)),
+        "lab": (0.002, radians(3.0)),
+        "industrial": (0.001, radians(2.0)),
+    }
+    features = (
+        Feature("field", "joint_positions"),
+        Feature("field", "joint_velocities"),
+        Feature("field", "following_error"),
+        Feature("difference", "goal_position", "tcp_position"),
+        Feature("angle_difference", "goal_yaw", "tcp_yaw"),
+        Feature("field", "tcp_tilt"),
+    )
+
+    def build(self, cell: Cell) -> None:
+        """Mark the taught point with a small cross that nothing can touch."""
+        amber = (1.0, 0.65, 0.05, 1.0)
+        arms = (
+            Box(half=(0.020, 0.002, 0.002), colour=amber, solid=False),
+            Box(half=(0.002, 0.012, 0.002), colour=amber, solid=False),
+            Box(half=(0.002, 0.002, 0.012), colour=amber, solid=False),
+        )
+        cell.add(Body(name="taught", boxes=arms))
+
+    def place(self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
+        """Draw a taught pose, or take the one asked for."""
+        given = self.pose_option(options, "goal")
+        x, y, z, yaw = given or self.sample_pose(rng)
+        self.desired = goal_vector((x, y, z), yaw, self.symmetry)
+        cell.place("taught", (x, y, z), (0.0, 0.0, float(np.sin(yaw / 2)), float(np.cos(yaw / 2))))
+
+    def achieved(self, cell: Cell, truth: Pose, speed: tuple[float, float]) -> Vector:
+        """Pose and speed of the true TCP; there is nothing to let go of."""
+        x, y, _ = truth.x_axis
+        norm = float(np.hypot(x, y)) or 1.0
+        return (*truth.position, y / norm, x / norm, truth.tilt, *speed, 1.0, 0.0)
+
+    @classmethod
+    def expert(cls, robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:
+        """Straight to the goal, slowing down in proportion to what is left."""
+        way = fields["goal_position"] - fields["tcp_position"]
+        turn = angle_between(fields["goal_yaw"], fields["tcp_yaw"])
+        action = np.concatenate([way * (GAIN / robot.ee_step), turn * (GAIN / robot.ee_turn)], axis=1)
+        # One scale for all axes keeps the path straight.
+        return action / np.maximum(1.0, np.abs(action).max(axis=1, keepdims=True))
+
+
+def angle_between(a: Floats, b: Floats) -> Floats:
+    """Angle from b to a in rad, (batch, 1), of two (sin, cos) columns."""
+    sine = a[:, 0:1] * b[:, 1:2] - a[:, 1:2] * b[:, 0:1]
+    cosine = a[:, 1:2] * b[:, 1:2] + a[:, 0:1] * b[:, 0:1]
+    result: Floats = np.arctan2(sine, cosine)
+    return result
