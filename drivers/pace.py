@@ -76,7 +76,7 @@ class Pacer:
         self.overruns = 0
 
     def rebase(self) -> None:
-        """Forget the deadline only: what comes next does not follow from what was, and the pause between is no period."""
+        """Forget the deadline only; the pause until the next tick is no period and enters no statistics."""
         self._deadline = None
 
     def wait(self, period: float) -> None:
