@@ -5,15 +5,13 @@ keeps no state; only a parser remembers the bytes of one exchange.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from .registers import RegisterTable
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """One whole frame whose checksum held.
+class Packet(NamedTuple):
+    """One whole frame whose checksum held; a tuple because six come in every tick.
 
     Attributes:
         actuator_id: Who it is for, or who sent it.

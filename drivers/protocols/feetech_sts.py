@@ -122,31 +122,34 @@ class ReplyParser:
         found = []
         at = 0
         end = len(buffer)
+        total, length, ids = self._total, self._length, self._ids
         while True:
             start = buffer.find(HEADER, at)
-            if start < 0:
-                start = end - 1 if end > at and buffer[-1] == 0xFF else end
+            if start != at:
+                if start < 0:
+                    start = end - 1 if end > at and buffer[-1] == 0xFF else end
+                    self.stray_bytes += start - at
+                    at = start
+                    break
                 self.stray_bytes += start - at
                 at = start
-                break
-            self.stray_bytes += start - at
-            at = start
             if end - at < 4:
                 break
-            if buffer[at + 3] != self._length or buffer[at + 2] not in self._ids:
+            stop = at + total
+            if buffer[at + 3] != length or buffer[at + 2] not in ids:
                 self.stray_bytes += 1
                 at += 1
                 continue
-            if end - at < self._total:
+            if end < stop:
                 break
-            body = bytes(buffer[at + 2 : at + self._total])
+            body = bytes(buffer[at + 2 : stop])
             if sum(body) & 0xFF != 0xFF:
                 self.checksum_errors += 1
                 self.stray_bytes += 1
                 at += 1
                 continue
             found.append(Packet(body[0], body[2], body[3:-1]))
-            at += self._total
+            at = stop
         del buffer[:at]
         return found
 
@@ -284,8 +287,9 @@ class FeetechSts:
         return size + 6
 
     def reply_gap(self, replies: int, size: int, baud_rate: int) -> float:
-        """Silence in s: servos answer a sync read in open-loop slots three bytes longer than the reply."""
-        return (1 + 3.5 * replies + 0.05 * replies * size) * 10.0 / baud_rate
+        """Silence in s: a sync read is answered in open-loop slots, each three bytes longer than its reply."""
+        del size
+        return (1 + 3 * (replies - 1)) * 10.0 / baud_rate
 
     def parser(self, actuator_ids: Collection[int], size: int) -> ReplyParser:
         """Return a parser that accepts replies of exactly these servos with exactly this many data bytes."""

@@ -33,6 +33,7 @@ class VirtualLine:
         baud_rate: int | None = None,
         plant: Plant | None = None,
         faults: Faults | None = None,
+        latency: float = 0.0,
         now: float = 0.0,
     ) -> None:
         """Wire up the servos of an arm.
@@ -43,6 +44,7 @@ class VirtualLine:
             baud_rate: Rate the servos are set to.
             plant: What they move; a `ServoPlant` if not given.
             faults: What goes wrong.
+            latency: Time in s for which the adapter holds received bytes back after the first, as FTDI's timer does.
             now: Line time at the start, s.
 
         Raises:
@@ -67,6 +69,7 @@ class VirtualLine:
         self.baud_rate = rate
         self.plant: Plant = plant or ServoPlant(robot)
         self.faults = faults or Faults()
+        self.latency = latency
         self.now = now
         self._row = [
             VirtualServo(i, model_number=robot.bus.model_number, baud_rate=rate) for i in robot.actuator_ids
@@ -156,6 +159,7 @@ class VirtualLine:
 
     def _send(self, starts: list[tuple[float, bytes]], byte_time: float) -> None:
         starts.sort(key=lambda item: item[0])
+        held_until = starts[0][0] + self.latency if starts and self.latency else 0.0
         while starts:
             start, reply = starts.pop(0)
             while starts and starts[0][0] < start + 0.5 * byte_time:
@@ -165,7 +169,7 @@ class VirtualLine:
                 reply = bytes(a & b for a, b in pairs)
             reply = self.faults.spoil(reply)
             if reply:
-                insort(self._due, (start + len(reply) * byte_time, reply))
+                insort(self._due, (max(start + len(reply) * byte_time, held_until), reply))
 
     def next_due(self) -> float | None:
         """When the next bytes reach the host, s; None while the wire is quiet."""

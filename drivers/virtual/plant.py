@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ...robots.description import RobotDescription
-from ...robots.servo import ServoLaw, play
+from ...robots.servo import STICTION_RATE, Drive, Gearbox, ServoLaw
 
 END_STOP_MARGIN = 0.1  # rad between the soft limit of a joint and the hard stop of its mechanics
 
@@ -91,7 +91,7 @@ class ServoPlant:
         self._velocities = [0.0] * len(self._positions)
         self._measured = list(self._positions)
         self._duties: Sequence[float] = [0.0] * len(self._positions)
-        self._halves = [d.backlash / 2.0 for d in self._drives]
+        self._gearbox = Gearbox(self._drives, period)
         self._settings: list[tuple[float, float, float, float, float]] = []
         self._law = ServoLaw(self._drives)
 
@@ -119,18 +119,14 @@ class ServoPlant:
         measured = self._measured
         goals = [m if c.goal is None else c.goal for c, m in zip(commands, measured, strict=True)]
         torques = self._law.torques(goals, measured, self._velocities)
-        duties = self._law.duties
+        duties, motors = self._law.duties, self._law.motors
         period = self.period
         for i, (command, drive) in enumerate(zip(commands, self._drives, strict=True)):
             w = self._velocities[i]
             torque = torques[i]
-            if command.duty is not None:
-                torque += drive.stall_torque * (command.duty - duties[i])
-                duties[i] = command.duty
-            elif command.goal is None:
-                if not command.short:
-                    torque += (drive.stall_torque / drive.no_load_speed) * w - drive.stall_torque * duties[i]
-                duties[i] = 0.0
+            if command.goal is None and not command.short:
+                duties[i] = command.duty or 0.0
+                motors[i], torque = _open_loop(drive, command.duty, w)
             w += torque / drive.armature * period
             q = self._positions[i] + w * period
             low, high = self._stops[i]
@@ -139,6 +135,15 @@ class ServoPlant:
                 w = 0.0
             self._velocities[i] = w
             self._positions[i] = q
-        self._measured = play(measured, self._positions, self._halves)
+        self._measured = self._gearbox.encoders(self._positions, motors)
         self._duties = duties
         return self.motion()
+
+
+def _open_loop(drive: Drive, duty: float | None, w: float) -> tuple[float, float]:
+    """Motor torque and output torque of a joint at speed `w` whose bridge is open, or driven at a fixed duty."""
+    motor = -drive.viscous * w
+    if duty is not None:
+        motor += drive.stall_torque * (duty - w / drive.no_load_speed)
+    drag = motor + STICTION_RATE * drive.armature * w
+    return motor, motor - min(max(drag, -drive.friction), drive.friction)

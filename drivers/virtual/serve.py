@@ -167,6 +167,7 @@ def serve(
     plant: Plant | None = None,
     sense_server: SenseServer | None = None,
     faults: Faults | None = None,
+    latency: float = 0.0,
     announce: Callable[[str], None] = print,
 ) -> None:
     """Serve virtual servos until SIGINT or SIGTERM.
@@ -179,6 +180,7 @@ def serve(
         plant: What they move; a `ServoPlant` if not given.
         sense_server: Senses to serve beside the bus.
         faults: What goes wrong on the wire.
+        latency: Time in s for which the virtual adapter holds received bytes back.
         announce: Takes the lines that tell where to connect.
 
     Raises:
@@ -187,7 +189,9 @@ def serve(
     if kind not in KINDS:
         raise RefusedError(f"cannot serve {kind!r}; allowed: {', '.join(KINDS)}")
     clock = time.perf_counter
-    line = VirtualLine(robot, ids=ids, baud_rate=baud_rate, plant=plant, faults=faults, now=clock())
+    line = VirtualLine(
+        robot, ids=ids, baud_rate=baud_rate, plant=plant, faults=faults, latency=latency, now=clock()
+    )
     wire: Wire = PtyWire() if kind == "pty" else TcpWire()
     present = ", ".join(str(s.memory[5]) for s in line.servos)
     with _until_signal() as stopped:
@@ -262,6 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ids", type=lambda text: [int(item) for item in text.split(",")])
     parser.add_argument("--serve", choices=KINDS, default="pty")
     parser.add_argument("--baud", type=int)
+    parser.add_argument("--latency", type=float, default=0.0)
     chosen = parser.parse_args(arguments)
 
     def announce(text: str) -> None:
@@ -274,6 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ids=chosen.ids,
             kind=chosen.serve,
             baud_rate=chosen.baud,
+            latency=chosen.latency,
             announce=announce,
         )
     except GenbaError as error:
