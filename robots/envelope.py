@@ -11,7 +11,7 @@ from math import isfinite, sqrt
 from typing import Final
 
 from .description import RobotDescription
-from .errors import SafetyError
+from .errors import RefusedError, SafetyError
 from .kinematics import Kinematics, Pose
 from .state import ArmState, Vector
 
