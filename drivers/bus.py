@@ -18,6 +18,7 @@ from .registers import Register
 
 MARGIN = 0.02  # s of patience beyond wire time: USB frames, a 16 ms adapter latency timer, a busy machine
 HELD_BACK = 0.0003  # s behind wire time from which a wait in one piece is cheaper than a timed one
+CACHED = 64  # requests kept as bytes
 OWED = 12  # lengths of unanswered requests that are avoided at once
 
 
@@ -80,6 +81,7 @@ class ActuatorBus:
         self.statistics = BusStatistics()
         self._byte_time = 10.0 / port.baud_rate
         self._avoid: list[int] = []
+        self._requests: dict[tuple[tuple[int, ...], int, int], bytes] = {}
         self._held_back = (
             False  # whether an adapter delivers all replies at once and late, as FTDI's timer does
         )
@@ -296,7 +298,13 @@ class ActuatorBus:
         framing = self.framing
         address, size = framing.telemetry_block
         first, wanted = self._stretch(address, size)
-        found = self._exchange(framing.sync_read(actuator_ids, first, wanted), actuator_ids, wanted)
+        key = (tuple(actuator_ids), first, wanted)
+        request = self._requests.get(key)
+        if request is None:
+            if len(self._requests) > CACHED:
+                self._requests.clear()
+            request = self._requests[key] = framing.sync_read(actuator_ids, first, wanted)
+        found = self._exchange(request, actuator_ids, wanted)
         skip = address - first
         results: dict[int, Telemetry | Fault] = {}
         for i in actuator_ids:

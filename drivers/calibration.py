@@ -20,10 +20,12 @@ from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.strict import build
 from .bus import ActuatorBus, Fault
+from .ports import usb_serial
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 100_000
 TWO_PI = 2.0 * math.pi
+VIRTUAL = ("genba-sim:", "socket://127.0.0.1:", "socket://localhost:", "/dev/pts/", "/dev/ttys0")  # no real arm there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,3 +291,36 @@ def calibrate_to_nominal(
                 f"{actuator.lower_ticks}..{actuator.upper_ticks}: its horn is not mounted as designed"
             )
     return calibration, calibration.save(path)
+
+
+def unit_of(url: str) -> str:
+    """Key of the unit behind a port: its adapter's USB serial number, else the port's name.
+
+    Args:
+        url: As for `open_port`.
+    """
+    return usb_serial(url) or url.removeprefix("/dev/")
+
+
+def find_calibration(robot: RobotDescription, url: str, path: Path | None = None) -> Calibration:
+    """Calibration of the unit behind a port; a virtual arm is built as designed and needs no file.
+
+    Args:
+        robot: The arm.
+        url: As for `open_port`.
+        path: The file, when someone named one.
+
+    Raises:
+        RefusedError: If there is none for a real arm, or it does not fit.
+    """
+    unit = unit_of(url)
+    usual = calibration_path(robot.name, unit)
+    if path is None and not usual.exists():
+        if url.startswith(VIRTUAL):
+            return nominal_calibration(robot, unit)
+        raise RefusedError(
+            f"unit {unit!r} has no calibration ({usual}): genba calibrate --port {url} --robot {robot.name}"
+        )
+    calibration = load_calibration(path or usual)
+    calibration.check(robot)
+    return calibration

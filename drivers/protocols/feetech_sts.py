@@ -60,13 +60,13 @@ def checksum(body: bytes) -> int:
     return ~sum(body) & 0xFF
 
 
-def frame(actuator_id: int, code: int, data: bytes = b"") -> bytes:
+def frame(actuator_id: int, code: int, data: bytes | bytearray = b"") -> bytes:
     """Frame a code and its data without asking whether a servo could hear it; replies may carry FF FF."""
     body = bytes((actuator_id, len(data) + 2, code)) + data
     return b"%b%b%c" % (HEADER, body, ~sum(body) & 0xFF)
 
 
-def encode(actuator_id: int, instruction: int, parameters: bytes = b"") -> bytes:
+def encode(actuator_id: int, instruction: int, parameters: bytes | bytearray = b"") -> bytes:
     """Frame a request.
 
     Args:
@@ -82,8 +82,8 @@ def encode(actuator_id: int, instruction: int, parameters: bytes = b"") -> bytes
     if len(parameters) > 253:
         raise RefusedError(f"{len(parameters)} parameter bytes do not fit one packet; send at most 253")
     packet = frame(actuator_id, instruction, parameters)
-    if packet.find(HEADER, 2) >= 0:
-        at = packet.find(HEADER, 2)
+    at = packet.find(HEADER, 2)
+    if at >= 0:
         raise RefusedError(
             f"instruction 0x{instruction:02X} to servo {actuator_id} would carry FF FF at byte {at}, "
             "which the servo takes for a new packet: change the value there by one, or write the registers one by one"
@@ -274,13 +274,15 @@ class FeetechSts:
         Raises:
             RefusedError: If the values differ in size or are too many.
         """
-        sizes = {len(data) for data in values.values()}
-        if len(sizes) != 1:
-            raise RefusedError("a sync write needs at least one servo and values of one size")
-        size = sizes.pop()
+        size = len(next(iter(values.values()), b""))
+        body = bytearray((address, size))
+        for actuator_id, data in values.items():
+            body.append(actuator_id)
+            body += data
+        if len(body) != 2 + len(values) * (size + 1):
+            raise RefusedError("a sync write needs values of one size")
         _span(address, size)
-        blocks = b"".join(b"%c%b" % item for item in values.items())
-        return encode(BROADCAST, Instruction.SYNC_WRITE, b"%c%c%b" % (address, size, blocks))
+        return encode(BROADCAST, Instruction.SYNC_WRITE, body)
 
     def reply_size(self, size: int) -> int:
         """Bytes on the wire of a reply that carries `size` bytes."""
