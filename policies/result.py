@@ -31,6 +31,13 @@ class Episode:
     inference_us: float
     failed_terms: tuple[str, ...]
 
+    @property
+    def words(self) -> str:
+        """How it ended, in a few words."""
+        if self.success is None:
+            return "not judged"
+        return "done" if self.success else f"failed by {', '.join(self.failed_terms) or 'the sense'}"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
@@ -83,3 +90,23 @@ class RunReport:
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts."""
         return dataclasses.asdict(self)
+
+    def __str__(self) -> str:
+        """A few lines for people."""
+        judged = sum(row.success is not None for row in self.episodes)
+        share = f"{self.intervened / self.ticks:.1%}" if self.ticks else "0 %"
+        why = ", ".join(f"{name} {n}" for name, n in sorted(self.interventions.items(), key=lambda item: -item[1]))
+        lines = [
+            f"{self.policy}: {self.task} on {self.robot}, {len(self.episodes)} episodes, {self.ticks} ticks",
+            f"success       {self.successes}/{judged}, judged by {self.judged_by}",
+            f"envelope      changed {share} of the targets{f' ({why})' if why else ''}",
+            f"policy        {self.inference_p50_us:.0f} us median, {self.inference_p99_us:.0f} us p99, "
+            f"{self.out_of_range} ticks outside the training range",
+        ]
+        if self.pace:
+            lines.append(
+                f"rate          {self.pace['mean_rate_hz']:.2f} Hz, {self.pace['overruns']:.0f} overruns, "
+                f"p99 error {self.pace['p99_error_s'] * 1e3:.2f} ms"
+            )
+        confirmed = {None: "not asked for", True: "confirmed", False: "NOT CONFIRMED"}[self.stop_confirmed]
+        return "\n".join([*lines, f"stop          {confirmed}"])

@@ -1,0 +1,247 @@
+"""The command line, the only place that knows all rooms: `genba VERB ...`, the same as `python -m genba`.
+
+Verbs that stay in one room live there, those that join rooms are here. Each imports what it needs when it is called, so
+that `genba --help` answers at once and a bench without a simulator can still run a policy. Exit codes: 0 ok, 1 task
+failed, 2 safety violated, 3 refused, 4 infrastructure, 130 interrupted.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from . import __version__
+from .drivers import verbs as bench
+from .policies import verbs as policy
+from .robots.errors import GenbaError, RefusedError
+from .robots.table import as_json, as_text
+
+INTERRUPTED = 130
+EXTRAS = {
+    "gymnasium": "sim",
+    "pybullet": "sim",
+    "pybullet_data": "sim",
+    "torch": "train",
+    "stable_baselines3": "train",
+    "sb3_contrib": "train",
+    "tensorboard": "train",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a wrong argument is refused like every other bad input: one line, exit code 3."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            RefusedError: Always.
+        """
+        raise RefusedError(f"{message}; see `{self.prog} --help`")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        arguments: Without the program's name; the process's own if not given.
+
+    Returns:
+        Exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    debug = False
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        options = _parser().parse_args(arguments)
+        debug = options.debug
+        logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="genba: %(message)s")
+        return _do(options)
+    except GenbaError as error:
+        if debug:
+            raise
+        return _say(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None or debug:
+            return _unknown(error, debug=debug)
+        return _say(f"this needs {error.name}, which is not installed: pip install 'genba[{extra}]'", 3)
+    except Exception as error:
+        # The floor under every verb: whatever it is, people get one line and the developer gets the traceback.
+        return _unknown(error, debug=debug)
+
+
+def _do(options: argparse.Namespace) -> int:
+    text, code = VERBS[options.verb][0](options)
+    if text:
+        print(text)
+    return code
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="genba", description="Train a policy in a simulated work cell, run it on a real lab arm.")
+    parser.add_argument("--version", action="version", version=f"genba {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and log more")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    for name, (function, add) in VERBS.items():
+        text = (function.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        add(verbs.add_parser(name, help=text[0].lower() + text[1:], description=text + "."))
+    return parser
+
+
+def _terminate(number: int, frame: object) -> None:
+    """A polite kill ends like Ctrl-C: the arm is stopped first."""
+    raise KeyboardInterrupt
+
+
+def _say(text: str, code: int) -> int:
+    sys.stderr.write(f"genba: {' '.join(text.split())}\n")
+    return code
+
+
+def _unknown(error: Exception, *, debug: bool) -> int:
+    import tempfile
+    import traceback
+
+    if debug:
+        traceback.print_exception(error)
+        return 4
+    handle, name = tempfile.mkstemp(prefix="genba-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(f"genba {__version__} {sys.argv[1:]}\n")
+        traceback.print_exception(error, file=file)
+    return _say(f"{type(error).__name__}: {error or 'no further word'}; the details are in {name}", 4)
+
+
+def list_things(options: argparse.Namespace) -> tuple[str, int]:
+    """List robots, tasks, servo protocols or shipped policies."""
+    rows: list[dict[str, object]]
+    if options.what == "robots":
+        from .robots.description import load_robot, robot_names
+
+        rows = []
+        for robot in map(load_robot, robot_names()):
+            bus = robot.bus.protocol if robot.bus else None
+            rows.append({"name": robot.name, "joints": len(robot.joints), "protocol": bus, "title": robot.title})
+    elif options.what == "tasks":
+        from .envs.tasks import load_task, task_names
+
+        rows = [{"name": name, "title": load_task(name).title} for name in task_names()]
+    elif options.what == "protocols":
+        from .drivers.protocols import protocol_names
+
+        rows = [{"name": name} for name in protocol_names()]
+    else:
+        from .policies.catalogue import policies
+
+        rows = [entry.to_json() for entry in policies()]
+    return as_text(rows, json_wanted=options.json), 0
+
+
+def list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `list`."""
+    parser.add_argument("what", choices=("robots", "tasks", "protocols", "policies"))
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: argparse.Namespace) -> tuple[str, int]:
+    """Run a policy on an arm, real or virtual."""
+    from contextlib import ExitStack, closing
+
+    from .drivers.arm import BenchArm
+    from .drivers.calibration import find_calibration
+    from .drivers.senses import RemoteSense
+    from .policies.catalogue import find_policy
+    from .policies.progress import progress_bar
+    from .policies.run import PolicyRun
+    from .robots.description import load_robot
+    from .robots.recorder import Recorder
+
+    bundle = find_policy(options.bundle)
+    robot = load_robot(bundle.manifest.robot.name)
+    bundle.check_robot(robot)
+    calibration = find_calibration(robot, options.port, options.calibration)
+    recorder = Recorder(robot) if options.record else None
+    with ExitStack() as stack:
+        senses = [stack.enter_context(RemoteSense(url)) for url in options.sense]
+        arm = stack.enter_context(closing(BenchArm.open(robot, options.port, calibration)))
+        work = PolicyRun(bundle, arm, senses=senses, recorder=recorder, seed=options.seed)
+        arm.connect()
+        arm.arm()
+        with progress_bar(options.episodes, "run", quiet=options.json) as advance:
+            report = work.run(options.episodes, on_episode=lambda row: advance(row.words))
+    if recorder is not None and recorder.rows:
+        recorder.save(options.record)
+    bus = arm.bus.statistics.as_dict()
+    if report.stopped:
+        _say(report.stopped, report.exit_code)
+    if options.json:
+        return as_json({**report.to_json(), "bus": bus}), report.exit_code
+    return f"{report}\n{as_text([dict(bus)], json_wanted=False)}", report.exit_code
+
+
+def run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `run`."""
+    parser.add_argument("bundle", help="file, or name of a shipped policy")
+    parser.add_argument("--port", required=True, help="serial port, pyserial URL or genba-sim://ROBOT")
+    parser.add_argument("--sense", action="append", default=[], metavar="URL", help="what measures beside the arm")
+    parser.add_argument("--episodes", type=policy.positive, default=1)
+    parser.add_argument("--seed", type=int, default=0, help="of the first episode, for senses that lay out a world")
+    parser.add_argument("--calibration", type=Path, metavar="FILE", help="of this unit; its usual place if not given")
+    parser.add_argument("--record", type=Path, metavar="FILE.npz", help="write every tick")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def twin(options: argparse.Namespace) -> tuple[str, int]:
+    """Serve a virtual arm, exact to the byte, until Ctrl-C."""
+    from .drivers.virtual.serve import serve
+    from .robots.description import load_robot
+
+    robot = load_robot(options.robot)
+    serve(robot, ids=options.ids, kind=options.serve, baud_rate=options.baud, announce=_announce)
+    return "", 0
+
+
+def _announce(text: str) -> None:
+    print(text, flush=True)
+
+
+def twin_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `twin`."""
+    parser.add_argument("--robot", default="so101")
+    parser.add_argument("--ids", type=_numbers, metavar="1,2,...", help="servos that are present; all if not given")
+    parser.add_argument("--serve", choices=("pty", "tcp"), default="pty" if os.name == "posix" else "tcp")
+    parser.add_argument("--baud", type=int, help="rate the servos are set to")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(item) for item in text.split(",")]
+
+
+Verb = Callable[[argparse.Namespace], tuple[str, int]]
+Declare = Callable[[argparse.ArgumentParser], None]
+
+VERBS: dict[str, tuple[Verb, Declare]] = {
+    "list": (list_things, list_arguments),
+    "train": (policy.train, policy.train_arguments),
+    "pack": (policy.pack, policy.pack_arguments),
+    "evaluate": (policy.evaluate, policy.evaluate_arguments),
+    "run": (run, run_arguments),
+    "twin": (twin, twin_arguments),
+    "ports": (bench.ports, bench.ports_arguments),
+    "calibrate": (bench.calibrate, bench.calibrate_arguments),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
