@@ -66,6 +66,7 @@ class Gripper:
         max_force: Torque or force limit set in the gripper's drive, N m or N.
         approach: How far the part must lie along the TCP's +x while the gripper is open, m, so that a finger that
             does not move clears it; 0 where both fingers close.
+        squeeze: Following error of the closing gripper beyond which a part between the fingers is held, rad or m.
     """
 
     joint: str
@@ -80,6 +81,7 @@ class Gripper:
     opening: tuple[float, ...]
     finger_links: tuple[str, ...]
     max_force: float
+    squeeze: float
     approach: float = 0.0
 
 

@@ -1,6 +1,6 @@
 """PickPlace: take a block and set it into the nest of a fixture.
 
-Parts: a 24 mm block of 20 g (a printed cube) anywhere in reach, and a nest, a plate with a low rim, elsewhere in
+Parts: a 24 mm aluminium block of 37 g anywhere in reach, and a nest, a plate with a low rim, elsewhere in
 reach and turned. Success: block within 10 mm and 10 degrees (servo), 7 mm and 6 degrees (lab) or 5 mm and
 4 degrees (industrial) of its seat, not touched by the arm, below 10 mm/s and 0.1 rad/s, for 0.5 s. 10 mm follows
 Ravens' position tolerance and a published SO-101 placement error of 1 to 2 cm; 4 degrees is the tolerance of
@@ -25,13 +25,15 @@ from ..task import Floats, Task
 from .teach_point import angle_between
 
 WIDTH = 0.024  # m, edge of the block
-FLOOR = 0.002  # m, thickness of the nest's plate
-RIM = 0.004  # m, height of its rim above the plate
+MASS = 0.037  # kg, aluminium
+FLOOR = 0.001  # m, thickness of the nest's plate
+RIM = 0.002  # m, height of its rim above the plate
 APART = 0.065  # m, least distance between block and nest at the start
 
 HOVER = 0.022  # m above the block at which the open gripper travels
 CARRY = 0.026  # m above the seat at which the block travels
-GAIN = 0.22  # share of the remaining way asked for in one tick
+GRIP_ABOVE = 0.005  # m above the block's centre at which it is gripped, so that sagging fingers clear table and rim
+GAIN = 0.18  # share of the remaining way asked for in one tick
 OPEN_BY = 0.018  # m wider than the block when approaching
 
 
@@ -77,7 +79,7 @@ class PickPlace(Task):
         orange = (0.95, 0.45, 0.10, 1.0)
         steel, blue = (0.30, 0.34, 0.40, 1.0), (0.16, 0.42, 0.72, 1.0)
         h = 0.5 * WIDTH
-        cell.add(Body(name="block", boxes=(Box(half=(h, h, h), colour=orange),), mass=0.02))
+        cell.add(Body(name="block", boxes=(Box(half=(h, h, h), colour=orange),), mass=MASS))
         inner = h + self.success.position_tolerance
         wall = 0.0025
         outer = inner + 2 * wall
@@ -147,15 +149,20 @@ class PickPlace(Task):
         stay_back = tool_x * robot.gripper.approach
         offset = part - tcp
         along, across = np.sum(offset * tool_x, axis=1), np.sum(offset * tool_y, axis=1)
-        above = -offset[:, 2]
+        above = -offset[:, 2] - GRIP_ABOVE
         turn_part = angle_between(fields["part_yaw"], fields["tcp_yaw_x4"])[:, 0] / cls.symmetry
         turn_goal = angle_between(fields["goal_yaw"], fields["tcp_yaw_x4"])[:, 0] / cls.symmetry
 
         to_seat = goal - part
         seat_far = np.hypot(to_seat[:, 0], to_seat[:, 1])
-        placed = (seat_far < 0.004) & (np.abs(to_seat[:, 2]) < 0.0035)
-        near = np.linalg.norm(offset, axis=1) < 0.022
-        held = near & (opening < WIDTH + 0.0035) & (opening > WIDTH - 0.010) & ~placed
+        twisted = np.abs(angle_between(fields["goal_yaw"], fields["part_yaw"])[:, 0]) / cls.symmetry
+        reach, angle = cls.tolerances[robot.tolerance]
+        # Fingers that stand open around a block near its seat have just let it go: judge it less strictly then.
+        share = np.where(opening > WIDTH + 0.006, 0.85, 0.6)
+        placed = (seat_far < share * reach) & (twisted < share * angle) & (np.abs(to_seat[:, 2]) < 0.0035)
+        near = np.linalg.norm(offset, axis=1) < 0.025
+        firm = fields["following_error"][:, -1] < -robot.gripper.squeeze
+        held = near & firm & (opening < WIDTH + 0.005) & (opening > WIDTH - 0.008) & ~placed
         between = (
             (along > -0.006)
             & (along < robot.gripper.approach + 0.006)
@@ -169,7 +176,7 @@ class PickPlace(Task):
         way = aim - tcp
         side = np.hypot(way[:, 0], way[:, 1])
         hover = np.clip(3.0 * (side - 0.004) + 0.15 * np.abs(turn_part), 0.0, HOVER)
-        way[:, 2] = part[:, 2] + hover - tcp[:, 2]
+        way[:, 2] = part[:, 2] + GRIP_ABOVE + hover - tcp[:, 2]
         turn = turn_part
         grip = np.full(len(tcp), _grip(robot, WIDTH + OPEN_BY))
 
@@ -180,7 +187,7 @@ class PickPlace(Task):
         grip = np.where(closing | held, -1.0, grip)
 
         # Carry: lift, travel, let down over the seat. The block's reading is old, so trust the tool while moving.
-        slip = np.clip(part - tcp, -0.004, 0.004)
+        slip = np.clip(part - tcp, (-0.004, -0.004, -GRIP_ABOVE - 0.004), (0.004, 0.004, -GRIP_ABOVE + 0.004))
         carry = goal - tcp - slip
         far = np.hypot(carry[:, 0], carry[:, 1])
         lift = np.clip(2.0 * (far - 0.004) + 0.10 * np.abs(turn_goal), 0.0, CARRY)
@@ -191,11 +198,12 @@ class PickPlace(Task):
         way = np.where(held[:, None], carry, way)
         turn = np.where(held, turn_goal * free[:, 0], turn)
 
-        # Placed: open without moving, then leave upwards.
-        let_go = opening > WIDTH + 0.008
-        retreat = np.zeros_like(way)
-        retreat[:, 2] = np.where(let_go, goal[:, 2] + 0.04 - tcp[:, 2], 0.0)
-        retreat -= np.where(let_go & (above < 0.012), 1.0, 0.0)[:, None] * (stay_back - tool_x * along[:, None]) * 0.0
+        # Placed: open, back the fixed finger off the block, then leave upwards.
+        let_go = opening > WIDTH + 0.007
+        back = np.where(let_go & (above < 0.015), along - robot.gripper.approach, 0.0)
+        cleared = let_go & ((along > robot.gripper.approach - 0.0025) | (above > 0.015))
+        retreat = tool_x * back[:, None]
+        retreat[:, 2] = np.where(cleared, goal[:, 2] + 0.045 - tcp[:, 2], 0.0)
         way = np.where(placed[:, None], retreat, way)
         turn = np.where(placed, 0.0, turn)
         grip = np.where(placed, _grip(robot, WIDTH + OPEN_BY + 0.006), grip)

@@ -20,7 +20,7 @@ from ...robots.success import goal_vector
 from ..cell import Body, Box, Cell
 from ..task import Floats, Task
 
-GAIN = 0.25  # share of the remaining way asked for in one tick; more would overshoot behind the drives' lag
+GAIN = 0.18  # share of the remaining way asked for in one tick; more would overshoot behind the drives' lag
 
 
 class TeachPoint(Task):
