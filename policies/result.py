@@ -36,7 +36,7 @@ class Episode:
         """How it ended, in a few words."""
         if self.success is None:
             return "not judged"
-        return "done" if self.success else f"failed by {', '.join(self.failed_terms) or 'the sense'}"
+        return "done" if self.success else f"failed by {', '.join(self.failed_terms) or 'not holding it long enough'}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

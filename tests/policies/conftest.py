@@ -119,6 +119,8 @@ def proportional() -> PolicyBundle:
         Feature("difference", "goal_position", "tcp_position"),
         Feature("angle_difference", "goal_yaw", "tcp_yaw"),
     )
+    rng = np.random.default_rng(5)
+    poses = [task.sample_pose(rng) for _ in range(4)]
     weight = np.zeros((4, 5), dtype=np.float32)
     weight[[0, 1, 2], [0, 1, 2]] = 0.25 / robot.ee_step
     weight[3, 3] = 0.25 / robot.ee_turn
@@ -131,7 +133,7 @@ def proportional() -> PolicyBundle:
         normalisation=Normalisation(mean=(0.0,) * 5, std=(1.0,) * 5),
         network=Layers(layers=("actor.mu",), activation="relu", squash="clip"),
         success=task.success,
-        taught_points=tuple(goal_vector((0.22, y, 0.12), y, 1) for y in (-0.08, 0.0, 0.08)),
+        taught_points=tuple(goal_vector((x, y, z), yaw, 1) for x, y, z, yaw in poses),
         provenance=Provenance(command="none", algorithm="by hand", seed=0, steps=0, seconds=0.0, versions=()),
     )
     return assemble(run, {"layer0.weight": weight, "layer0.bias": np.zeros(4, dtype=np.float32)})
