@@ -11,7 +11,7 @@ apart this way; a write that matters is read back.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from ..robots.errors import BusError
+from ..robots.errors import BusError, RefusedError
 from .framing import Framing, Packet, Telemetry
 from .ports import Port
 from .registers import Register
@@ -330,7 +330,7 @@ class ActuatorBus:
     def _writable(self, register: str) -> Register:
         entry = self.framing.registers[register]
         if not entry.writable:
-            raise BusError(f"register {register} is read-only")
+            raise RefusedError(f"register {register} is read-only")
         return entry
 
     def _silent(self, actuator_id: int) -> Fault:

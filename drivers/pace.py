@@ -89,15 +89,13 @@ class Pacer:
         if self._deadline is None:
             self._deadline = now
             self._last = now
-        deadline = self._deadline + period
-        if now - deadline >= period:
+        grid = self._deadline + period
+        if now - grid >= period:
             self.overruns += 1
-            deadline = now
-        elif now > deadline:
-            # Late by less: keep the grid, but never put two ticks closer than half a period.
-            deadline = max(deadline, self._last + 0.5 * period)
-        self.clock.sleep_until(deadline)
-        self._deadline = deadline
+            grid = now
+        self._deadline = grid
+        # Late by less keeps the grid, but never puts two ticks closer than half a period.
+        self.clock.sleep_until(max(grid, self._last + 0.5 * period) if self.count else grid)
         woke = self.clock.now()
         self.count += 1
         if len(self._errors) < KEPT_PERIODS:

@@ -48,9 +48,10 @@ _ROWS: tuple[tuple[str, int, int, Access, int, int, int, str, Sign], ...] = (
     ("speed_i_gain", 39, 1, "eeprom", 0, 254, 200, "", "none"),
     ("torque_switch", 40, 1, "ram", 0, 128, 0, "0 free, 1 on, 2 damping, 128 centre", "none"),
     ("acceleration", 41, 1, "ram", 0, 254, 0, "100 tick/s2", "none"),
-    ("goal_position", 42, 2, "ram", -32767, 32767, 0, "tick", "bit15"),
+    # -32767 would be FF FF on the wire, which a servo takes for a header.
+    ("goal_position", 42, 2, "ram", -32766, 32767, 0, "tick", "bit15"),
     ("goal_duty", 44, 2, "ram", -1000, 1000, 0, "0.1 %", "bit10"),
-    ("goal_speed", 46, 2, "ram", -32767, 32767, 0, "tick/s", "bit15"),
+    ("goal_speed", 46, 2, "ram", -32766, 32767, 0, "tick/s", "bit15"),
     ("torque_limit", 48, 2, "ram", 0, 1000, 1000, "0.1 %", "none"),
     ("lock", 55, 1, "ram", 0, 1, 1, "0 open, 1 locked", "none"),
     ("present_position", 56, 2, "read", -32767, 32767, 0, "tick", "bit15"),

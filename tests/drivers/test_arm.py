@@ -1,0 +1,284 @@
+"""The arm on the bench: what it checks, in which order it arms, and how it ends when something fails."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from genba.drivers.arm import BenchArm
+from genba.drivers.bus import ActuatorBus
+from genba.drivers.calibration import nominal_calibration
+from genba.drivers.framing import Packet
+from genba.drivers.ports import LinkLostError
+from genba.drivers.protocols.feetech_sts import FRAMING, Instruction, RequestParser
+from genba.drivers.virtual.faults import Faults
+from genba.drivers.virtual.line import VirtualLine
+from genba.drivers.virtual.sim_port import SimPort
+from genba.robots.description import RobotDescription
+from genba.robots.envelope import SafetyEnvelope
+from genba.robots.errors import BusError, RefusedError, SafetyError
+from genba.robots.kinematics import Kinematics
+from genba.robots.state import Arm, ArmState
+
+DT = 1.0 / 30.0
+TORQUE, GOAL = FRAMING.registers["torque_switch"].address, FRAMING.registers["goal_position"].address
+Drive = Callable[[BenchArm, float], ArmState]
+
+
+class Tap:
+    """Hears every request on its way to the line."""
+
+    def __init__(self, line: VirtualLine) -> None:
+        self.packets: list[Packet] = []
+        self._receive = line.receive
+        self._parser = RequestParser()
+        line.receive = self.receive  # type: ignore[method-assign]
+
+    def receive(self, data: bytes, now: float, baud_rate: int | None = None) -> None:
+        self.packets += self._parser.feed(data)
+        self._receive(data, now, baud_rate)
+
+    def writes(self, address: int) -> list[Packet]:
+        """Unicast and sync writes that begin at a register."""
+        codes = (Instruction.WRITE, Instruction.SYNC_WRITE)
+        return [p for p in self.packets if p.code in codes and p.data[0] == address]
+
+
+@pytest.fixture
+def drive(robot: RobotDescription) -> Drive:
+    """Run an armed arm through the envelope toward a target that is far away."""
+    envelope = SafetyEnvelope(robot, Kinematics(robot))
+    kinematics = Kinematics(robot)
+
+    def run(arm: BenchArm, seconds: float, pan: float = 1.5) -> ArmState:
+        state = arm.read()
+        envelope.reset(state)
+        for _ in range(round(seconds / DT)):
+            target = (pan, *state.joint_positions[1:], state.gripper)
+            arm.write(envelope.admit(target, state, kinematics.pose(state.joint_positions), DT))
+            arm.advance(DT)
+            state = arm.read()
+        return state
+
+    return run
+
+
+def test_it_is_an_arm(bench: BenchArm) -> None:
+    assert isinstance(bench, Arm)
+
+
+def test_torque_comes_after_a_goal_that_was_read_back(bench: BenchArm, line: VirtualLine) -> None:
+    for servo in line.servos:  # a stale goal from another life
+        servo.write(GOAL, b"\x00\x04")
+    tap = Tap(line)
+    before = [s.raw_ticks for s in line.servos]
+    bench.connect()
+    assert not tap.writes(TORQUE)
+    assert not tap.writes(GOAL)
+    bench.arm()
+    for servo in line.servos:
+        own = [p for p in tap.packets if p.actuator_id == servo.memory[5]]
+        goal = next(k for k, p in enumerate(own) if p.code == Instruction.WRITE and p.data[0] == GOAL)
+        torque = next(k for k, p in enumerate(own) if p.code == Instruction.WRITE and p.data[0] == TORQUE)
+        checks = [p for p in own[goal:torque] if p.code == Instruction.READ and p.data[0] <= GOAL < sum(p.data[:2])]
+        assert goal < torque
+        assert checks
+        assert any(p.code == Instruction.READ for p in own[torque:])
+    bench.advance(0.5)
+    bench.advance(0.5)
+    assert all(abs(s.raw_ticks - b) <= 2 for s, b in zip(line.servos, before, strict=True))
+
+
+def test_arming_stops_where_a_goal_is_not_taken(bench: BenchArm, line: VirtualLine, monkeypatch) -> None:
+    bench.connect()
+    elbow = line.servo(3)
+    honest = elbow.write
+    monkeypatch.setattr(elbow, "write", lambda a, d: None if a == GOAL else honest(a, d))
+    with pytest.raises(BusError, match="servo 3: register goal_position"):
+        bench.arm()
+    assert [line.servo(i).memory[TORQUE] for i in (3, 4, 5, 6)] == [0, 0, 0, 0]
+
+
+def test_it_follows_admitted_goals(bench: BenchArm, drive: Drive) -> None:
+    bench.connect()
+    bench.arm()
+    state = drive(bench, 2.0)
+    assert 0.8 < state.joint_positions[0] < 1.3
+    assert 0.4 < state.joint_velocities[0] < 0.8
+    assert state.joint_efforts[0] > 0.0
+    assert state.stamp > 0.0
+
+
+def test_only_admitted_commands_pass(bench: BenchArm) -> None:
+    bench.connect()
+    bench.arm()
+    with pytest.raises(TypeError, match="Admitted"):
+        bench.write((0.0,) * 6)  # type: ignore[arg-type]
+
+
+def test_an_arm_that_is_not_armed_takes_no_command(bench: BenchArm, robot: RobotDescription) -> None:
+    bench.connect()
+    state = bench.read()
+    admitted = SafetyEnvelope(robot, Kinematics(robot)).reset(state)
+    with pytest.raises(SafetyError, match="not armed"):
+        bench.write(admitted)
+
+
+def test_no_goal_is_farther_than_the_look_ahead(bench: BenchArm, robot: RobotDescription, line: VirtualLine) -> None:
+    bench.connect()
+    bench.arm()
+    state = bench.read()
+    far = replace(state, joint_positions=tuple(q + 0.5 for q in state.joint_positions), gripper=state.gripper - 0.4)
+    admitted = SafetyEnvelope(robot, Kinematics(robot)).reset(far)
+    present = [s.present_ticks for s in line.servos]
+    bench.write(admitted)
+    for servo, here, reach in zip(line.servos, present, robot.limits.look_ahead, strict=True):
+        assert abs(servo.get("goal_position") - here) * 2 * 3.141592653589793 / 4096 <= reach
+    assert bench.clamps == 1
+
+
+def test_a_stop_is_confirmed_by_reading_back(bench: BenchArm, drive: Drive, line: VirtualLine) -> None:
+    bench.connect()
+    bench.arm()
+    moving = drive(bench, 1.0)
+    report = bench.stop()
+    assert report.confirmed
+    assert abs(report.positions[0] - moving.joint_positions[0]) < 0.05
+    assert all(s.memory[TORQUE] == 1 for s in line.servos)  # a stop is not a release
+    assert bench.state == "stopped"
+
+
+def test_a_stop_that_is_not_taken_is_not_reported_as_done(bench: BenchArm, drive: Drive, line: VirtualLine, monkeypatch) -> None:
+    bench.connect()
+    bench.arm()
+    drive(bench, 1.0)
+    pan = line.servo(1)
+    honest = pan.write
+    monkeypatch.setattr(pan, "write", lambda a, d: None if a == GOAL else honest(a, d))
+    report = bench.stop()
+    assert not report.confirmed
+    assert "shoulder_pan" in report.text
+
+
+@pytest.mark.parametrize("silent", [1, 2, 3, 4, 5, 6])
+def test_a_silent_joint_holds_then_stops_the_arm_by_name(
+    bench: BenchArm, drive: Drive, faults: Faults, line: VirtualLine, robot: RobotDescription, silent: int
+) -> None:
+    bench.connect()
+    bench.arm()
+    drive(bench, 0.5)
+    before = line.now
+    stamp = bench.read().stamp
+    faults.silent.add(silent)
+    with pytest.raises(BusError, match=robot.actuator_names[silent - 1]) as caught:
+        for _ in range(10):
+            assert bench.read().stamp == pytest.approx(stamp)  # no stale value passes as fresh
+            bench.advance(0.01)
+    assert "NOT CONFIRMED" in str(caught.value)
+    assert bench.state == "stopped"
+    assert line.now - before < 1.6
+
+
+def test_one_lost_reply_is_asked_for_once_more(bench: BenchArm, drive: Drive, faults: Faults) -> None:
+    bench.connect()
+    bench.arm()
+    faults.drop = 0.02
+    drive(bench, 3.0)
+    assert bench.bus.statistics.retries > 0
+    assert bench.state == "armed"
+
+
+@pytest.mark.parametrize(("fault", "word"), [("hot", "too hot"), ("overloaded", "overload")])
+def test_a_fault_bit_stops_the_arm_and_names_joint_and_cure(
+    bench: BenchArm, drive: Drive, faults: Faults, fault: str, word: str
+) -> None:
+    bench.connect()
+    bench.arm()
+    drive(bench, 0.5)
+    getattr(faults, fault).add(4)
+    with pytest.raises(BusError, match=f"wrist_flex .*{word}"):
+        drive(bench, 0.5)
+    assert bench.state == "stopped"
+    with pytest.raises(BusError, match="wrist_flex"):
+        bench.connect()
+
+
+def test_an_unplugged_cable_ends_the_run_in_one_cycle(bench: BenchArm, drive: Drive, faults: Faults) -> None:
+    bench.connect()
+    bench.arm()
+    drive(bench, 0.2)
+    faults.unplugged = True
+    with pytest.raises(LinkLostError):
+        bench.read()
+    assert not bench.stop().confirmed
+
+
+def test_a_corrupt_jump_is_not_believed(bench: BenchArm, drive: Drive, line: VirtualLine, monkeypatch) -> None:
+    bench.connect()
+    bench.arm()
+    state = drive(bench, 0.5)
+    pan = line.servo(1)
+    honest = pan.mirror
+
+    def lie() -> None:
+        honest()
+        pan._set("present_position", 3900)
+
+    monkeypatch.setattr(pan, "mirror", lie)
+    assert bench.read().joint_positions[0] == pytest.approx(state.joint_positions[0])
+
+
+def test_a_missing_servo_is_named(robot: RobotDescription) -> None:
+    line = VirtualLine(robot, ids=[1, 2, 4, 5, 6])
+    bus = ActuatorBus(SimPort("sim", line, 1_000_000, virtual_time=True), FRAMING)
+    with pytest.raises(BusError, match=r"elbow_flex \(id 3\)"):
+        BenchArm(robot, bus, nominal_calibration(robot)).connect()
+
+
+def test_a_servo_of_another_model_is_named_with_what_was_found(bench: BenchArm, line: VirtualLine) -> None:
+    line.servo(2)._set("model_number", 2825)
+    with pytest.raises(BusError, match=r"shoulder_lift \(id 2\) answers as model 2825, expected 777"):
+        bench.connect()
+
+
+def test_a_wrong_supply_is_named(bench: BenchArm, line: VirtualLine) -> None:
+    line.servo(5).voltage = 16.0
+    bench.bus.port.clock.sleep_until(line.now + 0.1)
+    with pytest.raises(BusError, match="wrist_roll .*voltage"):
+        bench.connect()
+
+
+def test_another_eeprom_offset_needs_another_calibration(bench: BenchArm) -> None:
+    bench.bus.write(1, "position_offset", 40)
+    with pytest.raises(RefusedError, match="shoulder_pan .*calibrate again"):
+        bench.connect()
+
+
+def test_release_switches_off_all_that_answer_and_names_the_rest(bench: BenchArm, line: VirtualLine, faults: Faults) -> None:
+    bench.connect()
+    bench.arm()
+    faults.silent.add(2)
+    with pytest.raises(BusError, match=r"shoulder_lift \(id 2\)"):
+        bench.release()
+    assert [line.servo(i).memory[TORQUE] for i in (1, 3, 4, 5, 6)] == [0] * 5
+
+
+def test_leaving_the_block_stops_and_never_releases(bench: BenchArm, drive: Drive, line: VirtualLine) -> None:
+    tap = Tap(line)
+    with pytest.raises(KeyError), bench:
+        bench.arm()
+        drive(bench, 0.5)
+        raise KeyError
+    assert all(s.memory[TORQUE] == 1 for s in line.servos)
+    assert all(p.data[-1] == 1 for p in tap.writes(TORQUE))
+    with pytest.raises(RefusedError, match="not connected"):
+        bench.read()
+
+
+def test_the_same_run_gives_the_same_numbers(robot: RobotDescription, drive: Drive) -> None:
+    ends = []
+    for _ in range(2):
+        with BenchArm.open(robot, "genba-sim://so101?time=virtual") as arm:
+            arm.arm()
+            ends.append(drive(arm, 1.0))
+    assert ends[0] == ends[1]

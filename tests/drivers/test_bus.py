@@ -1,0 +1,177 @@
+"""The bus on a wire that lies: every value it gives belongs to the question that was asked."""
+
+import pytest
+
+from genba.drivers.bus import ActuatorBus, Fault
+from genba.drivers.framing import Telemetry
+from genba.drivers.ports import LinkLostError
+from genba.drivers.protocols import load_protocol, protocol_names
+from genba.drivers.virtual.faults import Faults
+from genba.drivers.virtual.line import VirtualLine
+from genba.drivers.virtual.sts3215 import TICK
+from genba.robots.errors import BusError, RefusedError, UnknownNameError
+
+IDS = (1, 2, 3, 4, 5, 6)
+
+
+class Ramp:
+    """A plant whose joint k turns steadily, so that every instant has its own counts."""
+
+    period = 0.001
+
+    def __init__(self, line: VirtualLine) -> None:
+        self._motion = type(line.plant.motion())
+        self.time = 0.0
+
+    def motion(self):
+        speeds = [0.5 * (k + 1) for k in range(6)]
+        return self._motion([s * self.time for s in speeds], speeds, [0.0] * 6)
+
+    def step(self, commands):
+        self.time += self.period
+        return self.motion()
+
+
+def test_catalogue() -> None:
+    assert "feetech_sts" in protocol_names()
+    for name in protocol_names():
+        framing = load_protocol(name)
+        assert framing.name == name
+        assert framing.parser([1], 2).feed(b"") == []
+    with pytest.raises(UnknownNameError, match="feetech_sts"):
+        load_protocol("feetech")
+
+
+def test_telemetry_of_a_quiet_arm(bus: ActuatorBus) -> None:
+    results = bus.telemetry(IDS)
+    assert list(results) == list(IDS)
+    for result in results.values():
+        assert isinstance(result, Telemetry)
+        assert (result.voltage, result.temperature, result.status, result.moving) == (pytest.approx(12.0), 28, 0, False)
+
+
+@pytest.mark.parametrize("silent", IDS)
+def test_one_silent_servo_costs_only_its_own_value(bus: ActuatorBus, faults: Faults, silent: int) -> None:
+    faults.silent.add(silent)
+    results = bus.telemetry(IDS)
+    assert [i for i, r in results.items() if isinstance(r, Fault)] == [silent]
+    fault = results[silent]
+    assert isinstance(fault, Fault)
+    assert f"servo {silent}" in fault.text
+    assert bus.statistics.timeouts == 1
+
+
+@pytest.mark.parametrize("trouble", ["late", "duplicate"])
+def test_an_old_reply_never_answers_a_new_question(bus: ActuatorBus, line: VirtualLine, faults: Faults, trouble: str) -> None:
+    plant = Ramp(line)
+    line.plant = plant
+    bus.port.clock.sleep_until(line.now + 0.01)
+    setattr(faults, trouble, 0.3)
+    heard = 0
+    for _ in range(3000):
+        asked = plant.time
+        results = bus.telemetry(IDS)
+        answered = plant.time
+        for i, result in results.items():
+            if isinstance(result, Telemetry):
+                heard += 1
+                low, high = (round(0.5 * i * t / TICK) + 2048 for t in (asked, answered))
+                assert (result.position_ticks - low) % 4096 <= high - low
+        bus.port.clock.sleep_until(line.now + 0.02)
+    assert heard > 5000
+    assert bus.statistics.late_replies > 1000
+
+
+@pytest.mark.parametrize("trouble", ["drop", "insert", "truncate"])
+def test_spoiled_replies_are_lost_not_wrong(bus: ActuatorBus, faults: Faults, trouble: str) -> None:
+    truth = {i: r for i, r in bus.telemetry(IDS).items() if isinstance(r, Telemetry)}
+    setattr(faults, trouble, 0.3)
+    heard = 0
+    for _ in range(500):
+        for i, result in bus.telemetry(IDS).items():
+            if isinstance(result, Telemetry):
+                heard += 1
+                assert result == truth[i]
+    assert 1000 < heard < 3000 + 1
+
+
+def test_turned_bits_are_counted_and_lost(bus: ActuatorBus, faults: Faults) -> None:
+    truth = bus.telemetry(IDS)
+    faults.flip = 1.0
+    for _ in range(300):
+        for i, result in bus.telemetry(IDS).items():
+            assert isinstance(result, Fault), (i, result, truth[i])
+    assert bus.statistics.checksum_errors > 100
+    faults.flip = 0.0
+    assert bus.telemetry(IDS) == truth
+
+
+def test_an_echo_is_never_an_answer(bus: ActuatorBus, faults: Faults) -> None:
+    truth = bus.telemetry(IDS)
+    faults.echo = True
+    assert bus.telemetry(IDS) == truth
+    assert bus.read(1, "model_number") == 777
+    assert bus.ping(1) == 0
+    assert isinstance(bus.ping(9), Fault)
+    faults.silent.add(1)
+    with pytest.raises(BusError, match="servo 1 does not answer"):
+        bus.read(1, "present_position")
+    assert isinstance(bus.ping(1), Fault)
+
+
+def test_a_reply_that_equals_its_request_is_believed_where_nothing_echoes(bus: ActuatorBus, line: VirtualLine) -> None:
+    line.servo(1).voltage = 3.0
+    bus.port.clock.sleep_until(line.now + 0.1)
+    assert bus.ping(1) == 1  # FF FF 01 02 01 FB both ways
+
+
+def test_a_write_is_confirmed_by_reading_back(bus: ActuatorBus, faults: Faults, line: VirtualLine) -> None:
+    bus.write(1, "torque_limit", 321)
+    assert line.servo(1).get("torque_limit") == 321
+    faults.silent.add(1)
+    with pytest.raises(BusError, match="servo 1"):
+        bus.write(1, "torque_limit", 400)
+    with pytest.raises(BusError, match="servo 1"):
+        bus.write(1, "torque_limit", 400, verify=False)
+
+
+def test_a_lost_acknowledgement_is_not_a_lost_write(bus: ActuatorBus, faults: Faults) -> None:
+    faults.drop = 1.0
+    with pytest.raises(BusError):
+        bus.write(1, "torque_limit", 400, verify=False)
+    faults.drop = 0.0
+    assert bus.read(1, "torque_limit") == 400
+
+
+def test_bad_values_and_names_reach_no_wire(bus: ActuatorBus) -> None:
+    before = bus.statistics.requests
+    with pytest.raises(RefusedError, match="outside 0..1000"):
+        bus.write(1, "torque_limit", 1001)
+    with pytest.raises(UnknownNameError, match="torque_limit"):
+        bus.write(1, "torque_limitt", 1)
+    with pytest.raises(RefusedError, match="read-only"):
+        bus.write(1, "present_position", 1)
+    assert bus.statistics.requests == before
+
+
+def test_scan_finds_who_is_there(bus: ActuatorBus, faults: Faults) -> None:
+    faults.silent.add(3)
+    assert bus.scan(range(1, 9)) == [1, 2, 4, 5, 6]
+
+
+def test_sync_read_and_write(bus: ActuatorBus) -> None:
+    bus.sync_write("goal_position", {1: 100, 2: 200})
+    assert bus.sync_read("goal_position", (1, 2)) == {1: 100, 2: 200}
+
+
+def test_the_end_of_memory_can_be_read(bus: ActuatorBus) -> None:
+    for _ in range(5):
+        assert bus.read(1, "acceleration_multiplier") == 1
+        assert bus.read(1, "firmware_major") == 3
+
+
+def test_an_unplugged_cable_is_a_lost_link(bus: ActuatorBus, faults: Faults) -> None:
+    faults.unplugged = True
+    for call in (lambda: bus.ping(1), lambda: bus.telemetry(IDS), lambda: bus.sync_write("goal_position", {1: 1})):
+        with pytest.raises(LinkLostError, match="check cable"):
+            call()

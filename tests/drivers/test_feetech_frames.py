@@ -1,0 +1,157 @@
+"""The frames of Feetech servos: known vectors, and laws that hold for any bytes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genba.drivers.framing import Packet
+from genba.drivers.protocols.feetech_sts import (
+    BROADCAST,
+    FRAMING,
+    HEADER,
+    Instruction,
+    ReplyParser,
+    RequestParser,
+    encode,
+    frame,
+)
+from genba.robots.errors import RefusedError
+
+GOLDEN = [
+    (FRAMING.ping(1), "FF FF 01 02 01 FB"),
+    (FRAMING.read(1, 56, 2), "FF FF 01 04 02 38 02 BE"),
+    (FRAMING.write(1, 42, bytes.fromhex("00 08 00 00 E8 03")), "FF FF 01 09 03 2A 00 08 00 00 E8 03 D5"),
+    (FRAMING.action(), "FF FF FE 02 05 FA"),
+    (FRAMING.reset(1), "FF FF 01 02 0A F2"),
+    (FRAMING.write(1, 40, b"\x80"), "FF FF 01 04 03 28 80 4F"),
+    (FRAMING.sync_read([1, 2, 3], 56, 2), "FF FF FE 07 82 38 02 01 02 03 38"),
+    (FRAMING.recovery(1), "FF FF 01 02 06 F6"),
+    (FRAMING.reboot(1), "FF FF 01 02 08 F4"),
+    (FRAMING.backup(1), "FF FF 01 02 09 F3"),
+    (FRAMING.calibrate(1), "FF FF 01 02 0B F1"),
+    (FRAMING.calibrate(1, -2), "FF FF 01 04 0B FE FF F2"),
+    (FRAMING.reg_write(1, 42, b"\x00\x08"), "FF FF 01 05 04 2A 00 08 C3"),
+    (FRAMING.sync_write(42, {1: b"\x00\x08", 2: b"\x00\x04"}), "FF FF FE 0A 83 2A 02 01 00 08 02 00 04 39"),
+]
+
+ids = st.integers(0, 253)
+codes = st.sampled_from(list(Instruction))
+chunks = st.lists(st.binary(max_size=40), max_size=30)
+
+
+@pytest.mark.parametrize(("made", "wanted"), GOLDEN, ids=[wanted for _, wanted in GOLDEN])
+def test_requests_are_the_manual_s_bytes(made: bytes, wanted: str) -> None:
+    assert made.hex(" ").upper() == wanted
+
+
+@given(ids, codes, st.binary(max_size=60))
+def test_no_request_carries_a_header_inside(actuator_id: int, code: Instruction, data: bytes) -> None:
+    try:
+        packet = encode(actuator_id, code, data)
+    except RefusedError as error:
+        assert HEADER in frame(actuator_id, code, data)[2:]
+        assert "FF FF" in str(error)
+    else:
+        assert HEADER not in packet[2:]
+        assert RequestParser().feed(packet) == [Packet(actuator_id, code, data)]
+
+
+def test_a_goal_of_all_ones_is_refused_with_the_cure() -> None:
+    with pytest.raises(RefusedError, match="change the value"):
+        FRAMING.write(1, 42, b"\xff\xff")
+
+
+@pytest.mark.parametrize("wrong", [(1, 87, 1), (1, 56, 40), (1, -1, 2), (255, 0, 1), (-1, 0, 1)])
+def test_what_no_servo_has_is_refused(wrong: tuple[int, int, int]) -> None:
+    with pytest.raises(RefusedError):
+        FRAMING.read(*wrong)
+
+
+@given(ids, st.integers(0, 255), st.binary(max_size=60))
+def test_a_reply_survives_its_journey(actuator_id: int, status: int, data: bytes) -> None:
+    parser = ReplyParser({actuator_id}, len(data))
+    assert parser.feed(frame(actuator_id, status, data)) == [Packet(actuator_id, status, data)]
+    assert parser.stray_bytes == 0
+
+
+@given(chunks, st.sets(ids, max_size=6), st.integers(0, 20))
+def test_any_bytes_in_any_chunks_end_in_whole_replies_or_nothing(
+    stream: list[bytes], asked: set[int], size: int
+) -> None:
+    parser = ReplyParser(asked, size)
+    whole = b"".join(stream)
+    for chunk in stream:
+        for packet in parser.feed(chunk):
+            assert packet.actuator_id in asked
+            assert len(packet.data) == size
+            assert frame(*packet) in whole
+
+
+@given(chunks)
+def test_a_servo_survives_any_bytes(stream: list[bytes]) -> None:
+    parser = RequestParser()
+    whole = b"".join(stream)
+    for chunk in stream:
+        for packet in parser.feed(chunk):
+            assert frame(*packet)[2:] in whole
+    assert [Packet(1, 1, b"")] == (parser.feed(FRAMING.ping(1)) + parser.feed(FRAMING.ping(1)))[-1:]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.integers(0, 47), st.binary(min_size=2, max_size=2)), max_size=8),
+    st.data(),
+)
+def test_replies_between_noise_are_found_however_they_are_cut(
+    replies: list[tuple[int, int, bytes]], data: st.DataObject
+) -> None:
+    noise = st.binary(max_size=6).map(lambda b: b.replace(b"\xff", b"\xfe"))
+    stream = b"".join(b"\xff\xff" + data.draw(noise) + frame(*reply) for reply in replies)
+    parser = ReplyParser(range(1, 7), 2)
+    found = []
+    while stream:
+        cut = data.draw(st.integers(1, len(stream)))
+        found += parser.feed(stream[:cut])
+        stream = stream[cut:]
+    assert found == [Packet(*reply) for reply in replies]
+
+
+@given(st.binary(min_size=2, max_size=15), st.data())
+def test_one_turned_bit_is_never_accepted(content: bytes, data: st.DataObject) -> None:
+    packet = bytearray(frame(1, 0, content))
+    packet[data.draw(st.integers(0, len(packet) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    assert ReplyParser({1, 2, 3}, len(content)).feed(bytes(packet)) == []
+
+
+@pytest.mark.parametrize("register", [r for r in FRAMING.registers if r.sign != "none"], ids=lambda r: r.name)
+def test_signed_registers_speak_sign_magnitude(register) -> None:
+    for value in {register.lower, -1, 0, 1, register.upper, -100}:
+        assert register.decode(register.encode(value)) == value
+
+
+def test_sign_bits_are_where_the_table_puts_them() -> None:
+    registers = FRAMING.registers
+    assert registers["goal_position"].encode(-100) == bytes.fromhex("64 80")
+    assert registers["goal_duty"].encode(-100) == bytes.fromhex("64 04")
+    assert registers["position_offset"].encode(-2048) == bytes.fromhex("00 18")
+    assert registers["position_offset"].encode(-2047) == bytes.fromhex("FF 0F")
+    assert registers["position_offset"].encode(2048) == bytes.fromhex("00 10")
+
+
+def test_the_table_covers_memory_without_overlap() -> None:
+    taken: set[int] = set()
+    for register in FRAMING.registers:
+        span = set(range(register.address, register.address + register.size))
+        assert not span & taken
+        taken |= span
+    assert set(range(87)) - taken == set(range(50, 55)) | set(range(71, 80))
+
+
+def test_broadcast_is_not_a_servo() -> None:
+    assert FRAMING.broadcast_id == BROADCAST == 254
+    assert RequestParser().feed(FRAMING.probe) == []
+
+
+def test_a_frame_with_rubbish_at_its_heels_is_doubted() -> None:
+    parser = ReplyParser({1, 2}, 2)
+    assert parser.feed(frame(1, 0, b"ab") + b"\x00" + frame(2, 0, b"cd")) == [Packet(2, 0, b"cd")]
+    assert parser.checksum_errors == 1
