@@ -11,6 +11,12 @@ from ..robots.table import as_json
 
 def train(options: argparse.Namespace) -> tuple[str, int]:
     """Train a policy in simulation, with checkpoints and TensorBoard logs."""
+    from ..envs.tasks import load_task
+    from ..robots.description import load_robot
+
+    load_task(options.task)
+    load_robot(options.robot)
+    # Only now the seconds that torch takes: a mistyped name is answered at once.
     from .train import train as work
 
     work(

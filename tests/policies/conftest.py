@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genba.envs.tasks import load_task
 from genba.policies.bundle import PolicyBundle
-from genba.policies.manifest import Control, Normalisation, Provenance, TaskInfo
-from genba.policies.pack import Layers, TrainingRun, assemble
+from genba.policies.pack import TrainingRun, assemble
 from genba.robots.description import load_robot
-from genba.robots.features import Feature
 from genba.robots.observation import ObservationSpec
 from genba.robots.station import arm_fields
 from genba.robots.strict import build
@@ -107,33 +104,3 @@ def observation() -> dict[str, np.ndarray]:
         "achieved_goal": np.zeros(GOAL_SIZE, dtype=np.float32),
         "desired_goal": np.array(goal_vector((0.2, 0.1, 0.1), 0.3, 1), dtype=np.float32),
     }
-
-
-@pytest.fixture
-def proportional() -> PolicyBundle:
-    """A policy of one layer that does TeachPoint on the SO-101: each axis asks for a quarter of what is left."""
-    robot = load_robot("so101")
-    task = load_task("TeachPoint")(robot, "servo")
-    spec = task.spec()
-    features = (
-        Feature("difference", "goal_position", "tcp_position"),
-        Feature("angle_difference", "goal_yaw", "tcp_yaw"),
-    )
-    rng = np.random.default_rng(5)
-    poses = [task.sample_pose(rng) for _ in range(4)]
-    weight = np.zeros((4, 5), dtype=np.float32)
-    weight[[0, 1, 2], [0, 1, 2]] = 0.25 / robot.ee_step
-    weight[3, 3] = 0.25 / robot.ee_turn
-    run = TrainingRun(
-        task=TaskInfo(name="TeachPoint", tolerance="servo", max_steps=round(task.horizon_s * robot.control_rate_hz)),
-        robot="so101",
-        control=Control(mode="ee_delta", rate_hz=robot.control_rate_hz, gripper=False),
-        spec=spec,
-        features=features,
-        normalisation=Normalisation(mean=(0.0,) * 5, std=(1.0,) * 5),
-        network=Layers(layers=("actor.mu",), activation="relu", squash="clip"),
-        success=task.success,
-        taught_points=tuple(goal_vector((x, y, z), yaw, 1) for x, y, z, yaw in poses),
-        provenance=Provenance(command="none", algorithm="by hand", seed=0, steps=0, seconds=0.0, versions=()),
-    )
-    return assemble(run, {"layer0.weight": weight, "layer0.bias": np.zeros(4, dtype=np.float32)})
