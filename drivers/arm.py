@@ -239,7 +239,7 @@ class BenchArm:
         give_up = clock.now() + STOP_PATIENCE
         still = 0
         last: list[int] | None = None
-        problem = "the arm still moves"
+        problem = "no sample"
         self._refresh()
         self._send(list(self._ticks))
         while clock.now() < give_up:
@@ -249,10 +249,14 @@ class BenchArm:
                 problem, still, last = f"{', '.join(silent)} silent", 0, None
                 continue
             ticks = list(self._ticks)
-            calm = last is not None and all(
-                abs(a - b) <= STILL_TICKS for a, b in zip(ticks, last, strict=True)
-            )
-            still = still + 1 if calm else 0
+            moving = [
+                name
+                for name, a, b in zip(self._names, ticks, last or ticks, strict=True)
+                if last is None or abs(a - b) > STILL_TICKS
+            ]
+            if moving:
+                problem = f"{', '.join(moving)} still moving"
+            still = 0 if moving else still + 1
             last = ticks
             if still >= STILL_SAMPLES:
                 held = self.bus.sync_read("goal_position", self._ids)

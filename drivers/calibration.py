@@ -25,7 +25,13 @@ from .ports import usb_serial
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 100_000
 TWO_PI = 2.0 * math.pi
-VIRTUAL = ("genba-sim:", "socket://127.0.0.1:", "socket://localhost:", "/dev/pts/", "/dev/ttys0")  # no real arm there
+VIRTUAL = (
+    "genba-sim:",
+    "socket://127.0.0.1:",
+    "socket://localhost:",
+    "/dev/pts/",
+    "/dev/ttys0",
+)  # no real arm there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

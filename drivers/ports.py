@@ -171,8 +171,11 @@ class SerialPort:
     def close(self) -> None:
         """Give the port back; a second call does nothing."""
         if self._device is not None:
+            raw = getattr(self._device, "_socket", None)
             with suppress(*LINK_ERRORS):
                 self._device.close()
+            if raw is not None:
+                raw.close()  # pyserial leaves it open where the other end has gone first
             self._device = None
 
 

@@ -202,7 +202,11 @@ class RemoteSense:
         except OSError as error:
             raise BusError(f"sense {url}: nothing answers there; start the twin first") from error
         self._socket.setblocking(False)
-        self._await(lambda: bool(self._values), timeout, "first sample")
+        try:
+            self._await(lambda: bool(self._values), timeout, "first sample")
+        except BusError:
+            self._socket.close()
+            raise
         self.fields = tuple(self._values)
 
     def __enter__(self) -> Self:

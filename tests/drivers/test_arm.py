@@ -55,7 +55,7 @@ def drive(robot: RobotDescription) -> Drive:
         envelope.reset(state)
         for _ in range(round(seconds / DT)):
             target = (pan, *state.joint_positions[1:], state.gripper)
-            arm.write(envelope.admit(target, state, kinematics.pose(state.joint_positions), DT))
+            arm.write(envelope.admit(target, state, kinematics.forward(state.joint_positions), DT))
             arm.advance(DT)
             state = arm.read()
         return state
@@ -80,7 +80,9 @@ def test_torque_comes_after_a_goal_that_was_read_back(bench: BenchArm, line: Vir
         own = [p for p in tap.packets if p.actuator_id == servo.memory[5]]
         goal = next(k for k, p in enumerate(own) if p.code == Instruction.WRITE and p.data[0] == GOAL)
         torque = next(k for k, p in enumerate(own) if p.code == Instruction.WRITE and p.data[0] == TORQUE)
-        checks = [p for p in own[goal:torque] if p.code == Instruction.READ and p.data[0] <= GOAL < sum(p.data[:2])]
+        checks = [
+            p for p in own[goal:torque] if p.code == Instruction.READ and p.data[0] <= GOAL < sum(p.data[:2])
+        ]
         assert goal < torque
         assert checks
         assert any(p.code == Instruction.READ for p in own[torque:])
@@ -124,11 +126,15 @@ def test_an_arm_that_is_not_armed_takes_no_command(bench: BenchArm, robot: Robot
         bench.write(admitted)
 
 
-def test_no_goal_is_farther_than_the_look_ahead(bench: BenchArm, robot: RobotDescription, line: VirtualLine) -> None:
+def test_no_goal_is_farther_than_the_look_ahead(
+    bench: BenchArm, robot: RobotDescription, line: VirtualLine
+) -> None:
     bench.connect()
     bench.arm()
     state = bench.read()
-    far = replace(state, joint_positions=tuple(q + 0.5 for q in state.joint_positions), gripper=state.gripper - 0.4)
+    far = replace(
+        state, joint_positions=tuple(q + 0.5 for q in state.joint_positions), gripper=state.gripper - 0.4
+    )
     admitted = SafetyEnvelope(robot, Kinematics(robot)).reset(far)
     present = [s.present_ticks for s in line.servos]
     bench.write(admitted)
@@ -148,11 +154,14 @@ def test_a_stop_is_confirmed_by_reading_back(bench: BenchArm, drive: Drive, line
     assert bench.state == "stopped"
 
 
-def test_a_stop_that_is_not_taken_is_not_reported_as_done(bench: BenchArm, drive: Drive, line: VirtualLine, monkeypatch) -> None:
+def test_a_stop_that_is_not_taken_is_not_reported_as_done(
+    bench: BenchArm, drive: Drive, line: VirtualLine, monkeypatch
+) -> None:
     bench.connect()
     bench.arm()
     drive(bench, 1.0)
     pan = line.servo(1)
+    pan.write(GOAL, b"\xb8\x0b\x00\x00\x2c\x01")  # far away, at 300 ticks/s
     honest = pan.write
     monkeypatch.setattr(pan, "write", lambda a, d: None if a == GOAL else honest(a, d))
     report = bench.stop()
@@ -213,7 +222,9 @@ def test_an_unplugged_cable_ends_the_run_in_one_cycle(bench: BenchArm, drive: Dr
     assert not bench.stop().confirmed
 
 
-def test_a_corrupt_jump_is_not_believed(bench: BenchArm, drive: Drive, line: VirtualLine, monkeypatch) -> None:
+def test_a_corrupt_jump_is_not_believed(
+    bench: BenchArm, drive: Drive, line: VirtualLine, monkeypatch
+) -> None:
     bench.connect()
     bench.arm()
     state = drive(bench, 0.5)
@@ -254,7 +265,9 @@ def test_another_eeprom_offset_needs_another_calibration(bench: BenchArm) -> Non
         bench.connect()
 
 
-def test_release_switches_off_all_that_answer_and_names_the_rest(bench: BenchArm, line: VirtualLine, faults: Faults) -> None:
+def test_release_switches_off_all_that_answer_and_names_the_rest(
+    bench: BenchArm, line: VirtualLine, faults: Faults
+) -> None:
     bench.connect()
     bench.arm()
     faults.silent.add(2)

@@ -47,7 +47,12 @@ def test_telemetry_of_a_quiet_arm(bus: ActuatorBus) -> None:
     assert list(results) == list(IDS)
     for result in results.values():
         assert isinstance(result, Telemetry)
-        assert (result.voltage, result.temperature, result.status, result.moving) == (pytest.approx(12.0), 28, 0, False)
+        assert (result.voltage, result.temperature, result.status, result.moving) == (
+            pytest.approx(12.0),
+            28,
+            0,
+            False,
+        )
 
 
 @pytest.mark.parametrize("silent", IDS)
@@ -62,7 +67,9 @@ def test_one_silent_servo_costs_only_its_own_value(bus: ActuatorBus, faults: Fau
 
 
 @pytest.mark.parametrize("trouble", ["late", "duplicate"])
-def test_an_old_reply_never_answers_a_new_question(bus: ActuatorBus, line: VirtualLine, faults: Faults, trouble: str) -> None:
+def test_an_old_reply_never_answers_a_new_question(
+    bus: ActuatorBus, line: VirtualLine, faults: Faults, trouble: str
+) -> None:
     plant = Ramp(line)
     line.plant = plant
     bus.port.clock.sleep_until(line.now + 0.01)
@@ -119,7 +126,9 @@ def test_an_echo_is_never_an_answer(bus: ActuatorBus, faults: Faults) -> None:
     assert isinstance(bus.ping(1), Fault)
 
 
-def test_a_reply_that_equals_its_request_is_believed_where_nothing_echoes(bus: ActuatorBus, line: VirtualLine) -> None:
+def test_a_reply_that_equals_its_request_is_believed_where_nothing_echoes(
+    bus: ActuatorBus, line: VirtualLine
+) -> None:
     line.servo(1).voltage = 3.0
     bus.port.clock.sleep_until(line.now + 0.1)
     assert bus.ping(1) == 1  # FF FF 01 02 01 FB both ways
@@ -172,6 +181,10 @@ def test_the_end_of_memory_can_be_read(bus: ActuatorBus) -> None:
 
 def test_an_unplugged_cable_is_a_lost_link(bus: ActuatorBus, faults: Faults) -> None:
     faults.unplugged = True
-    for call in (lambda: bus.ping(1), lambda: bus.telemetry(IDS), lambda: bus.sync_write("goal_position", {1: 1})):
+    for call in (
+        lambda: bus.ping(1),
+        lambda: bus.telemetry(IDS),
+        lambda: bus.sync_write("goal_position", {1: 1}),
+    ):
         with pytest.raises(LinkLostError, match="check cable"):
             call()

@@ -1,0 +1,148 @@
+"""The twin in a process of its own: foreign clients are served unchanged, and a killed host is harmless."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from genba.drivers.arm import BenchArm
+from genba.drivers.bus import ActuatorBus
+from genba.drivers.ports import open_port
+from genba.drivers.protocols.feetech_sts import FRAMING
+from genba.drivers.virtual.process import TwinProcess
+from genba.robots.description import RobotDescription
+from genba.robots.errors import BusError
+
+COMMAND = ("-m", "genba.drivers.virtual.serve")
+IDS = [1, 2, 3, 4, 5, 6]
+MAX_TRAVEL = 0.05  # rad that a joint may travel after its host has died
+needs_pty = pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo terminals")
+
+
+def twin(kind: str, *more: str) -> TwinProcess:
+    return TwinProcess(("--robot", "so101", "--serve", kind, *more), command=COMMAND)
+
+
+@pytest.mark.parametrize("kind", [pytest.param("pty", marks=needs_pty), "tcp"])
+def test_the_arm_moves_and_stops_over_a_served_wire(robot: RobotDescription, kind: str) -> None:
+    with twin(kind) as served, BenchArm.open(robot, served.port) as arm:
+        arm.arm()
+        report = arm.stop()
+        assert report.confirmed
+        assert arm.bus.statistics.checksum_errors == 0
+
+
+def test_a_twin_that_cannot_start_says_why() -> None:
+    with pytest.raises(BusError, match="no servo 9"), twin("tcp", "--ids", "1,9"):
+        pass
+
+
+def test_a_twin_ends_cleanly_when_told_to() -> None:
+    with twin("tcp") as served:
+        pass
+    assert served.process.returncode == 0
+
+
+@needs_pty
+def test_feetech_servo_sdk_is_served_unchanged() -> None:
+    sdk = pytest.importorskip("scservo_sdk")
+    with twin("pty") as served:
+        handler = sdk.PortHandler(served.port)
+        assert handler.openPort()
+        assert handler.setBaudRate(1_000_000)
+        packets = sdk.PacketHandler(0)
+        try:
+            assert [packets.ping(handler, i)[:2] for i in IDS] == [(777, 0)] * 6
+            assert packets.ping(handler, 9)[1] != 0
+            reader = sdk.GroupSyncRead(handler, packets, 56, 15)
+            for i in IDS:
+                reader.addParam(i)
+            assert reader.txRxPacket() == 0
+            assert reader.getData(1, 56, 2) == 2048
+            assert packets.write2ByteTxRx(handler, 1, 42, 2048) == (0, 0)
+            assert packets.write1ByteTxRx(handler, 1, 40, 1) == (0, 0)
+            writer = sdk.GroupSyncWrite(handler, packets, 42, 2)
+            writer.addParam(1, [0x98, 0x08])  # 2200
+            assert writer.txPacket() == 0
+            assert _arrives(lambda: packets.read2ByteTxRx(handler, 1, 56)[0], 2200)
+            handler.setBaudRate(500_000)
+            assert packets.ping(handler, 1)[1] != 0  # a servo at another rate is silent
+        finally:
+            handler.closePort()
+
+
+@needs_pty
+def test_rustypot_is_served_unchanged() -> None:
+    rustypot = pytest.importorskip("rustypot")
+    with twin("pty") as served:
+        host = rustypot.Sts3215PyController(served.port, 1_000_000, 0.2)
+        assert host.ping(1)
+        assert not host.ping(9)
+        positions = host.sync_read_present_position(IDS)
+        assert positions[0] == pytest.approx(0.0, abs=0.002)
+        host.sync_write_goal_position([1], [positions[0]])
+        host.sync_write_torque_enable([1], [True])
+        host.sync_write_goal_position([1], [0.25])
+        assert _arrives(lambda: round(host.sync_read_present_position([1])[0] * 4096 / 6.2832 + 2048), 2211)
+
+
+def _arrives(read, goal: int) -> bool:
+    deadline = time.perf_counter() + 10.0
+    while time.perf_counter() < deadline:
+        if abs(read() - goal) <= 12:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("cycles", [20, 33, 47])
+def test_a_killed_host_leaves_an_arm_that_stands(robot: RobotDescription, cycles: int) -> None:
+    script = Path(__file__).with_name("runaway.py")
+    with twin("tcp") as served:
+        with subprocess.Popen(
+            [sys.executable, str(script), served.port], stdout=subprocess.PIPE, text=True
+        ) as host:
+            assert host.stdout is not None
+            lines = [host.stdout.readline() for _ in range(cycles)]
+            host.kill()
+            lines += host.stdout.readlines()
+        history = [
+            [float(v) for v in line.split()]
+            for line in lines
+            if line.count(" ") == 6 - 1 and line.endswith("\n")
+        ]
+        last, before = history[-1], history[-4]
+        assert max(abs(a - b) for a, b in zip(last, before, strict=True)) > 0.02  # it was in full motion
+        port = _reconnect(served.port)
+        bus = ActuatorBus(port, FRAMING)
+        ends = [_settled(bus, i) for i in IDS]
+        bus.close()
+    travel = [abs((ticks - 2048) * 6.283185 / 4096 - q) for ticks, q in zip(ends, last, strict=True)]
+    assert max(travel) <= MAX_TRAVEL, travel
+
+
+def _reconnect(url: str):
+    deadline = time.perf_counter() + 5.0
+    while True:
+        port = open_port(url, 1_000_000)
+        bus = ActuatorBus(port, FRAMING)
+        try:
+            if bus.ping(1) == 0:
+                return port
+        except BusError:
+            pass
+        port.close()
+        assert time.perf_counter() < deadline
+
+
+def _settled(bus: ActuatorBus, actuator_id: int) -> int:
+    deadline = time.perf_counter() + 5.0
+    last, since = bus.read(actuator_id, "present_position"), time.perf_counter()
+    while time.perf_counter() - since < 0.15:
+        now = bus.read(actuator_id, "present_position")
+        if now != last:
+            last, since = now, time.perf_counter()
+        assert time.perf_counter() < deadline
+    return last
