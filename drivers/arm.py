@@ -18,7 +18,7 @@ from ..robots.envelope import Admitted
 from ..robots.errors import BusError, RefusedError, SafetyError
 from ..robots.state import ArmState, Vector
 from .bus import ActuatorBus, Fault
-from .calibration import Calibration, nominal_calibration
+from .calibration import TWO_PI, Calibration, nominal_calibration
 from .framing import Telemetry
 from .pace import Pacer
 from .ports import open_port, usb_serial
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 HOLD_AFTER = 2  # cycles a joint may be silent before the arm holds
 STOP_AFTER = 5  # cycles a joint may be silent before the arm stops
 STOP_AFTER_S = 0.1  # the same in s, whichever comes first
+SUPPLY = (4.0, 14.0)  # V that this family of servos survives
 HOT = 65  # degrees Celsius at which the arm stops, below the servo's own 70
 VELOCITY_WINDOW = 0.03  # s over which positions are differentiated
 STILL_TICKS = 2  # change between two samples that counts as standing
@@ -79,12 +80,12 @@ class BenchArm:
         self._names = robot.actuator_names
         self._rows = calibration.actuators
         self._look_ahead = [
-            max(int(a.ticks_per_turn * reach / 6.283185307179586), 1)
+            max(int(a.ticks_per_turn * reach / TWO_PI), 1)
             for a, reach in zip(self._rows, robot.limits.look_ahead, strict=True)
         ]
         self._stall = [d.stall_torque for d in robot.actuator_drives]
         self._jump = [
-            JUMP_SPEED * d.no_load_speed * a.ticks_per_turn / 6.283185307179586
+            JUMP_SPEED * d.no_load_speed * a.ticks_per_turn / TWO_PI
             for d, a in zip(robot.actuator_drives, self._rows, strict=True)
         ]
         self._forget()
@@ -109,8 +110,12 @@ class BenchArm:
         return cls(robot, ActuatorBus(open_port(url, robot.bus.baud_rate), framing), chosen)
 
     def __enter__(self) -> Self:
-        """Connect."""
-        self.connect()
+        """Connect, or give the port back."""
+        try:
+            self.connect()
+        except BaseException:
+            self.bus.close()
+            raise
         return self
 
     def __exit__(
@@ -184,6 +189,8 @@ class BenchArm:
     def arm(self) -> None:
         """Set gains, make each goal the present position, read it back, and only then switch torque on.
 
+        It may be called again at any time: it then makes the arm hold where it is, as before a new episode.
+
         Raises:
             BusError: If a servo does not hold what was written; torque of the servos after it stays off.
         """
@@ -191,15 +198,9 @@ class BenchArm:
             self.connect()
         bus = self.bus
         for row, drive in zip(self._rows, self._robot.actuator_drives, strict=True):
-            i = row.actuator_id
-            # The lock stays closed, so these live until power-off and wear no EEPROM.
-            bus.write(i, "mode", 0)
-            bus.write(i, "position_gain", int(drive.position_gain))
-            bus.write(i, "derivative_gain", int(drive.derivative_gain))
-            bus.write(i, "start_force", round(drive.start_duty * 1000))
-            bus.write(i, "torque_limit", round(min(drive.max_duty, 1.0) * 1000))
-            bus.write(i, "acceleration", 0)
-            bus.write(i, "goal_speed", 0)
+            for register, value in bus.framing.settings(drive).items():
+                if bus.read(row.actuator_id, register) != value:
+                    bus.write(row.actuator_id, register, value)
         for row in self._rows:
             i = row.actuator_id
             present = bus.read(i, "present_position")
@@ -442,6 +443,6 @@ class BenchArm:
         then, before = history[0]
         if stamp > then:
             self._velocities = [
-                row.sign * (a - b) * 6.283185307179586 / row.ticks_per_turn / (stamp - then)
+                row.sign * (a - b) * TWO_PI / row.ticks_per_turn / (stamp - then)
                 for row, a, b in zip(self._rows, self._ticks, before, strict=True)
             ]

@@ -1,12 +1,14 @@
 """What every servo protocol offers the bus: requests as bytes, replies as packets, and a register table.
 
 A file in `protocols/` holds one constant `FRAMING` that keeps the `Framing` protocol below. It does no I/O and
-keeps no state; only a parser remembers the bytes of one exchange.
+keeps no state; only a parser remembers the bytes of one exchange. Whatever the manual calls them, its table has the
+registers `model_number`, `position_offset`, `torque_switch` (1 is on), `goal_position` and `present_position`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from ..robots.servo import Drive
 from .registers import RegisterTable
 
 
@@ -104,6 +106,9 @@ class Framing(Protocol):
 
     def parser(self, actuator_ids: Collection[int], size: int) -> Parser:
         """Return a parser that accepts replies of exactly these servos with exactly this many data bytes."""
+
+    def settings(self, drive: Drive) -> Mapping[str, int]:
+        """Registers that make a servo follow this drive's law in position mode; none of them moves it."""
 
     def telemetry(self, data: bytes, status: int) -> Telemetry:
         """Decode the bytes of `telemetry_block`."""

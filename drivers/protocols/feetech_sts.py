@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
 
 from ...robots.errors import RefusedError
+from ...robots.servo import Drive
 from ..framing import Packet, Telemetry
 from ..registers import RegisterTable
 from ._feetech_table import (
@@ -298,6 +299,20 @@ class FeetechSts:
     def parser(self, actuator_ids: Collection[int], size: int) -> ReplyParser:
         """Return a parser that accepts replies of exactly these servos with exactly this many data bytes."""
         return ReplyParser(actuator_ids, size)
+
+    def settings(self, drive: Drive) -> dict[str, int]:
+        """Registers of the position loop; behind the closed lock they live until power-off and wear no EEPROM."""
+        return {
+            "mode": 0,
+            "position_gain": round(drive.position_gain),
+            "derivative_gain": round(drive.derivative_gain),
+            "start_force": round(drive.start_duty * 1000),
+            "dead_zone_cw": round(drive.dead_zone_ticks),
+            "dead_zone_ccw": round(drive.dead_zone_ticks),
+            "torque_limit": round(min(drive.max_duty, 1.0) * 1000),
+            "acceleration": 0,  # no profile of the servo's own: the goals already have one
+            "goal_speed": 0,
+        }
 
     def telemetry(self, data: bytes, status: int) -> Telemetry:
         """Decode registers 56..70."""

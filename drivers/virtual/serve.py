@@ -27,6 +27,7 @@ from .plant import Plant
 
 IDLE_STEP = 0.01  # s between steps of the plant while the wire is quiet
 KINDS = ("pty", "tcp")
+PARENT = "GENBA_TWIN_PARENT"  # environment variable: id of a process without which the twin must not live on
 
 
 class Wire(Protocol):
@@ -158,6 +159,12 @@ class TcpWire:
             self._client.close()
 
 
+def _say(text: str) -> None:
+    """Print a line at once, also into a pipe."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def serve(
     robot: RobotDescription,
     *,
@@ -168,7 +175,7 @@ def serve(
     sense_server: SenseServer | None = None,
     faults: Faults | None = None,
     latency: float = 0.0,
-    announce: Callable[[str], None] = print,
+    announce: Callable[[str], None] = _say,
 ) -> None:
     """Serve virtual servos until SIGINT or SIGTERM.
 
@@ -199,7 +206,8 @@ def serve(
             announce(f"virtual {robot.name}, servos {present} at {line.baud_rate} baud on {wire.address}")
             if sense_server is not None:
                 announce(f"sense {sense_server.url}")
-            while not stopped:
+            parent = int(os.environ.get(PARENT, "0"))
+            while not stopped and not (parent and os.getppid() != parent):
                 _turn(line, wire, sense_server, clock)
         finally:
             wire.close()
@@ -269,10 +277,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--latency", type=float, default=0.0)
     chosen = parser.parse_args(arguments)
 
-    def announce(text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
     try:
         serve(
             load_robot(chosen.robot),
@@ -280,7 +284,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kind=chosen.serve,
             baud_rate=chosen.baud,
             latency=chosen.latency,
-            announce=announce,
         )
     except GenbaError as error:
         sys.stderr.write(f"{error}\n")

@@ -18,6 +18,7 @@ TICK = 2.0 * pi / TICKS
 CENTRE = 2048
 SPEED_WINDOW = 0.02  # s over which the servo counts ticks for its speed register
 REBOOT_TIME = 0.8  # s of silence after REBOOT
+PLACED_TICKS = 64  # a change within one step of the plant that no motor can make
 TORQUE_PER_AMPERE = 1.2116  # N m/A at the output, BAM m1
 
 _R = table.REGISTERS
@@ -165,7 +166,7 @@ class VirtualServo:
 
     def write(self, address: int, data: bytes) -> None:
         """Write what may be written, skip the rest, and let the registers take effect."""
-        touched = set()
+        mode = self.memory[33]
         open_lock = self.memory[55] == 0
         for at, byte in enumerate(data, address):
             if at not in _WRITABLE:
@@ -176,10 +177,9 @@ class VirtualServo:
                 self._torque(byte)
                 continue
             self.memory[at] = byte
-            touched.add(at)
             if open_lock and at in _KEPT:
                 self._keep(at)
-        if 33 in touched:
+        if self.memory[33] != mode:
             self._set("goal_speed", 0)
             self._set("acceleration", 0)
             self._torque(0)
@@ -284,6 +284,11 @@ class VirtualServo:
         jump = (self.raw_ticks % TICKS) - (self._last_raw % TICKS)
         if abs(jump) > TICKS // 2:
             self._turns += -1 if jump > 0 else 1
+        if dt and abs(self.raw_ticks - self._last_raw) > PLACED_TICKS:
+            # The world was reset and the joint put elsewhere by hand; the servo holds there, as if just armed.
+            self._target, self._speed = float(self.present_ticks), 0.0
+            self._set("goal_position", self.present_ticks)
+            self._window = (0.0, self.raw_ticks)
         self._last_raw = self.raw_ticks
         self._duty = duty
         self._current = stall * (duty - velocity / no_load) / TORQUE_PER_AMPERE if self.memory[40] else 0.0
