@@ -3,19 +3,26 @@
 A cycle is one sync read of registers 56..70 and one sync write of the goals, six servos. The virtual servos live in
 a process of their own, so only the client's CPU time is counted; the clients take turns, and the median round counts.
 
-    python benchmarks/bus.py
+A second table runs the whole arm at 100 Hz on the same twin and tells how well the rate was kept.
+
+    python benchmarks/bus.py [seconds of the 100 Hz loop]
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
 import scservo_sdk  # type: ignore[import-untyped]
 
+from genba.drivers.arm import BenchArm
 from genba.drivers.bus import ActuatorBus, Fault
 from genba.drivers.ports import open_port
 from genba.drivers.protocols import load_protocol
 from genba.drivers.virtual.process import TwinProcess
+from genba.robots.description import load_robot
+from genba.robots.envelope import SafetyEnvelope
+from genba.robots.kinematics import Kinematics
 
 IDS = (1, 2, 3, 4, 5, 6)
 BAUD_RATE = 1_000_000
@@ -72,8 +79,40 @@ def measure(cycle: Cycle, count: int) -> tuple[float, float]:
     return (time.process_time() - cpu) / count, (time.perf_counter() - wall) / count
 
 
+def loop(seconds: float, rate_hz: float = 100.0) -> None:
+    """Run the arm through the envelope at a rate, on a pty twin, and print how well it was kept."""
+    robot = load_robot("so101")
+    kinematics = Kinematics(robot)
+    envelope = SafetyEnvelope(robot, kinematics)
+    dt = 1.0 / rate_hz
+    with TwinProcess(("--serve", "pty"), command=COMMAND) as twin, BenchArm.open(robot, twin.port) as arm:
+        arm.arm()
+        state = arm.read()
+        envelope.reset(state)
+        arm.pacer.reset()
+        for k in range(round(seconds * rate_hz)):
+            pan = 0.5 if (k // 200) % 2 else -0.5
+            target = (pan, *robot.home[1:], robot.gripper.home)
+            arm.write(envelope.admit(target, state, kinematics.forward(state.joint_positions), dt))
+            arm.advance(dt)
+            state = arm.read()
+        report = arm.pacer.report()
+        faults = {
+            name: count
+            for name, count in arm.bus.statistics.as_dict().items()
+            if name not in ("requests", "replies")
+        }
+    print(
+        "\n| loop | mean Hz | late by a period | p50 error us | p99 error us | bus |\n|---|---|---|---|---|---|"
+    )
+    print(
+        f"| {rate_hz:.0f} Hz, {seconds:.0f} s | {report.mean_rate_hz:.3f} | {report.overruns} | "
+        f"{report.p50_error_s * 1e6:.0f} | {report.p99_error_s * 1e6:.0f} | {faults} |"
+    )
+
+
 def main() -> None:
-    """Print the table."""
+    """Print both tables."""
     wire = WIRE_BYTES * 10.0 / BAUD_RATE
     print(f"pure wire time of a cycle: {wire * 1e6:.0f} us ({WIRE_BYTES} bytes at {BAUD_RATE} baud)\n")
     print("| bus latency | client | CPU per cycle us | wall us | share of the wire rate | CPU ratio |")
@@ -95,6 +134,7 @@ def main() -> None:
             print(
                 f"| {title} | {name} | {cpu[name] * 1e6:.0f} | {wall * 1e6:.0f} | {wire / wall:.0%} | {ratio:.1f} |"
             )
+    loop(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0)
 
 
 if __name__ == "__main__":

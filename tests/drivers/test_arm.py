@@ -179,10 +179,14 @@ def test_a_silent_joint_holds_then_stops_the_arm_by_name(
     before = line.now
     stamp = bench.read().stamp
     faults.silent.add(silent)
-    with pytest.raises(BusError, match=robot.actuator_names[silent - 1]) as caught:
+
+    def live() -> None:
         for _ in range(10):
             assert bench.read().stamp == pytest.approx(stamp)  # no stale value passes as fresh
             bench.advance(0.01)
+
+    with pytest.raises(BusError, match=robot.actuator_names[silent - 1]) as caught:
+        live()
     assert "NOT CONFIRMED" in str(caught.value)
     assert bench.state == "stopped"
     assert line.now - before < 1.6
@@ -255,13 +259,13 @@ def test_a_servo_of_another_model_is_named_with_what_was_found(bench: BenchArm, 
 def test_a_wrong_supply_is_named(bench: BenchArm, line: VirtualLine) -> None:
     line.servo(5).voltage = 16.0
     bench.bus.port.clock.sleep_until(line.now + 0.1)
-    with pytest.raises(BusError, match="wrist_roll .*voltage"):
+    with pytest.raises(BusError, match=r"wrist_roll .*voltage"):
         bench.connect()
 
 
 def test_another_eeprom_offset_needs_another_calibration(bench: BenchArm) -> None:
     bench.bus.write(1, "position_offset", 40)
-    with pytest.raises(RefusedError, match="shoulder_pan .*calibrate again"):
+    with pytest.raises(RefusedError, match=r"shoulder_pan .*calibrate again"):
         bench.connect()
 
 
@@ -278,14 +282,40 @@ def test_release_switches_off_all_that_answer_and_names_the_rest(
 
 def test_leaving_the_block_stops_and_never_releases(bench: BenchArm, drive: Drive, line: VirtualLine) -> None:
     tap = Tap(line)
-    with pytest.raises(KeyError), bench:
-        bench.arm()
-        drive(bench, 0.5)
-        raise KeyError
+
+    def fail() -> None:
+        with bench:
+            bench.arm()
+            drive(bench, 0.5)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert all(s.memory[TORQUE] == 1 for s in line.servos)
     assert all(p.data[-1] == 1 for p in tap.writes(TORQUE))
     with pytest.raises(RefusedError, match="not connected"):
         bench.read()
+
+
+def test_arming_again_holds_and_never_lets_go(bench: BenchArm, drive: Drive, line: VirtualLine) -> None:
+    bench.connect()
+    bench.arm()
+    state = drive(bench, 1.0)
+    tap = Tap(line)
+    bench.arm()
+    assert all(p.data[-1] == 1 for p in tap.writes(TORQUE))
+    bench.advance(0.3)
+    assert bench.read().joint_positions[0] == pytest.approx(state.joint_positions[0], abs=0.04)
+
+
+def test_one_reply_in_a_hundred_lost_stops_nothing(bench: BenchArm, drive: Drive, faults: Faults) -> None:
+    bench.connect()
+    bench.arm()
+    faults.drop = faults.flip = faults.insert = 0.004
+    for pan in (1.0, -1.0, 0.5):
+        drive(bench, 20.0, pan)
+    assert bench.state == "armed"
+    assert bench.bus.statistics.retries > 20
 
 
 def test_the_same_run_gives_the_same_numbers(robot: RobotDescription, drive: Drive) -> None:

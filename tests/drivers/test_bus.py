@@ -121,7 +121,7 @@ def test_an_echo_is_never_an_answer(bus: ActuatorBus, faults: Faults) -> None:
     assert bus.ping(1) == 0
     assert isinstance(bus.ping(9), Fault)
     faults.silent.add(1)
-    with pytest.raises(BusError, match="servo 1 does not answer"):
+    with pytest.raises(BusError, match=r"servo 1 does not answer"):
         bus.read(1, "present_position")
     assert isinstance(bus.ping(1), Fault)
 
@@ -154,7 +154,7 @@ def test_a_lost_acknowledgement_is_not_a_lost_write(bus: ActuatorBus, faults: Fa
 
 def test_bad_values_and_names_reach_no_wire(bus: ActuatorBus) -> None:
     before = bus.statistics.requests
-    with pytest.raises(RefusedError, match="outside 0..1000"):
+    with pytest.raises(RefusedError, match=r"outside 0\.\.1000"):
         bus.write(1, "torque_limit", 1001)
     with pytest.raises(UnknownNameError, match="torque_limit"):
         bus.write(1, "torque_limitt", 1)

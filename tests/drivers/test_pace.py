@@ -1,5 +1,7 @@
 """The pacer on a clock the test turns by hand."""
 
+from itertools import pairwise
+
 import pytest
 
 from genba.drivers.pace import Pacer
@@ -39,7 +41,7 @@ def test_an_overrun_is_counted_and_never_made_good() -> None:
         pacer.wait(0.01)
         wakes.append(clock.time)
     assert pacer.overruns == 1
-    assert [b - a for a, b in zip(wakes, wakes[1:], strict=False)] == pytest.approx([0.01] * 4)
+    assert [b - a for a, b in pairwise(wakes)] == pytest.approx([0.01] * 4)
 
 
 def test_a_little_late_keeps_the_grid() -> None:

@@ -46,6 +46,30 @@ def test_a_twin_ends_cleanly_when_told_to() -> None:
     assert served.process.returncode == 0
 
 
+@pytest.mark.skipif(os.name != "posix", reason="parents are told apart on POSIX only")
+def test_a_twin_does_not_outlive_its_parent() -> None:
+    program = (
+        "from genba.drivers.virtual.process import TwinProcess\n"
+        f"twin = TwinProcess(('--serve', 'tcp'), command={COMMAND!r}).__enter__()\n"
+        "print(twin.port, flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        port = parent.stdout.readline().strip()
+        open_port(port, 1_000_000).close()
+        parent.kill()
+    deadline = time.perf_counter() + 5.0
+    while True:
+        try:
+            open_port(port, 1_000_000).close()
+        except BusError:
+            break
+        assert time.perf_counter() < deadline
+
+
 @needs_pty
 def test_feetech_servo_sdk_is_served_unchanged() -> None:
     sdk = pytest.importorskip("scservo_sdk")

@@ -10,6 +10,7 @@ from genba.drivers.protocols._feetech_table import BAUD_RATES
 from genba.drivers.protocols.feetech_sts import FRAMING, Instruction, ReplyParser, encode, frame
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
+from genba.drivers.virtual.plant import ServoPlant
 from genba.drivers.virtual.sim_port import SimPort
 from genba.drivers.virtual.sts3215 import REBOOT_TIME, TICK, VirtualServo
 from genba.robots.description import RobotDescription
@@ -287,3 +288,13 @@ def test_answers_do_not_depend_on_how_requests_are_cut(robot: RobotDescription) 
         cut.receive(bytes((byte,)), 0.0)
     assert whole.take(1.0) == cut.take(1.0)
     assert Packet(1, 0, b"") in ReplyParser({1}, 0).feed(frame(1, 0))
+
+
+def test_a_joint_put_elsewhere_by_a_reset_stays_there(bus: ActuatorBus, line: VirtualLine) -> None:
+    bus.write(1, "goal_position", 2048)
+    bus.write(1, "torque_switch", 1)
+    plant = line.plant
+    assert isinstance(plant, ServoPlant)
+    plant._positions[0] = 0.5
+    bus.port.clock.sleep_until(line.now + 0.5)
+    assert abs(bus.read(1, "present_position") - 2048 - 326) <= 12
