@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..robots.errors import RefusedError, SafetyError
-from ..robots.features import FeatureMap
+from ..robots.features import LOCAL_SCALE, FeatureMap
 
 ACTIVATIONS = ("relu", "tanh")
 SQUASHES = ("tanh", "clip")
@@ -77,7 +77,10 @@ class Network:
         self._inputs = features.inputs
         self._left = np.ascontiguousarray(features.pairs[:, 0])
         self._right = np.ascontiguousarray(features.pairs[:, 1])
-        self._z = np.zeros(features.inputs + len(features.pairs))
+        self._near = np.ascontiguousarray(features.locals[:, 0])
+        self._from = np.ascontiguousarray(features.locals[:, 1])
+        self._products = features.inputs + len(features.pairs)
+        self._z = np.zeros(self._products + len(features.locals))
         self._z_first = np.zeros(layers[0][0].shape[0])
         self._hidden = [np.zeros(w.shape[0], dtype=np.float32) for w, _ in layers]
         self._shapes = ((observation_size,), (features.inputs - observation_size,))
@@ -105,7 +108,12 @@ class Network:
         z[: self._split] = own
         z[self._split : n] = goal
         if self._left.size:
-            np.multiply(z.take(self._left), z.take(self._right), out=z[n:])
+            np.multiply(z.take(self._left), z.take(self._right), out=z[n : self._products])
+        if self._near.size:
+            near = z[self._products :]
+            np.subtract(z.take(self._near), z.take(self._from), out=near)
+            near *= 1.0 / LOCAL_SCALE
+            np.tanh(near, out=near)
         np.dot(self._first, z, out=self._z_first)
         self._z_first += self._first_bias
         out = self._hidden[0]

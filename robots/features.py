@@ -2,9 +2,13 @@
 
     x        = observation ++ desired_goal                       as packed, n values
     z        = x ++ x[left] * x[right]                           the products angle differences need
+                 ++ tanh((x[a] - x[b]) / LOCAL_SCALE)            differences seen through a magnifying glass
     features = z @ matrix.T
 
-A task declares its features as data. The same three arrays then serve the trainer (torch) and the bundle
+A millimetre decides whether a part is in its seat, yet beside positions that vary by decimetres a network hardly
+sees it: "local_difference" gives it a scale of its own.
+
+A task declares its features as data. The same arrays then serve the trainer (torch) and the bundle
 (numpy, folded into the first layer), so what was trained and what runs cannot drift apart.
 """
 
@@ -17,7 +21,8 @@ from numpy.typing import NDArray
 from .errors import RefusedError
 from .observation import ObservationSpec
 
-OPERATIONS = ("field", "difference", "angle_difference")
+OPERATIONS = ("field", "difference", "angle_difference", "local_difference")
+LOCAL_SCALE = 0.01  # m; tanh is nearly linear below a third of it and saturates beyond three times it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class Feature:
 
     Attributes:
         op: "field" passes `a` on, "difference" is a - b, "angle_difference" is (sin, cos) of the angle a - b
-            where both fields are (sin, cos) pairs.
+            where both fields are (sin, cos) pairs, "local_difference" is tanh((a - b) / LOCAL_SCALE).
         a: Name of a field of the observation or the desired goal.
         b: Name of the field that is subtracted; empty for "field".
     """
@@ -43,11 +48,13 @@ class FeatureMap:
     Attributes:
         inputs: Length n of x.
         pairs: Indices into x whose products extend it, shape (p, 2).
-        matrix: The linear map from z to features, shape (features, n + p), entries -1, 0 and 1.
+        locals: Indices into x whose magnified differences extend it further, shape (m, 2).
+        matrix: The linear map from z to features, shape (features, n + p + m), entries -1, 0 and 1.
     """
 
     inputs: int
     pairs: NDArray[np.int64]
+    locals: NDArray[np.int64]
     matrix: NDArray[np.float32]
 
     @property
@@ -65,7 +72,8 @@ class FeatureMap:
             Features, shape (..., size), in the precision of `x`.
         """
         products = x[..., self.pairs[:, 0]] * x[..., self.pairs[:, 1]]
-        z = np.concatenate((x, products), axis=-1)
+        near = np.tanh((x[..., self.locals[:, 0]] - x[..., self.locals[:, 1]]) / np.asarray(LOCAL_SCALE, x.dtype))
+        z = np.concatenate((x, products, near), axis=-1)
         return np.asarray(z @ self.matrix.T.astype(x.dtype), dtype=x.dtype)
 
     @classmethod
@@ -82,6 +90,8 @@ class FeatureMap:
         where, inputs = _layout(spec)
         rows: list[dict[int, float]] = []
         pairs: list[tuple[int, int]] = []
+        locals_: list[tuple[int, int]] = []
+        near: list[tuple[int, int]] = []  # row of a local difference, and its place among them
         for feature in features or [Feature(op="field", a=name) for name in where]:
             start_a, start_b, size = _operands(feature, where)
             if feature.op == "angle_difference":
@@ -90,15 +100,27 @@ class FeatureMap:
                 pairs += [(sin_a, cos_b), (cos_a, sin_b), (cos_a, cos_b), (sin_a, sin_b)]
                 rows += [{k: 1.0, k + 1: -1.0}, {k + 2: 1.0, k + 3: 1.0}]
                 continue
+            if feature.op == "local_difference":
+                near += [(len(rows) + i, len(locals_) + i) for i in range(size)]
+                locals_ += [(start_a + i, start_b + i) for i in range(size)]
+                rows += [{} for _ in range(size)]
+                continue
             for i in range(size):
                 row = {start_a + i: 1.0}
                 if feature.op == "difference":
                     row[start_b + i] = row.get(start_b + i, 0.0) - 1.0
                 rows.append(row)
-        matrix = np.zeros((len(rows), inputs + len(pairs)), dtype=np.float32)
+        matrix = np.zeros((len(rows), inputs + len(pairs) + len(locals_)), dtype=np.float32)
         for i, row in enumerate(rows):
             matrix[i, list(row)] = list(row.values())
-        return cls(inputs=inputs, pairs=np.array(pairs, dtype=np.int64).reshape(-1, 2), matrix=matrix)
+        for i, place in near:
+            matrix[i, inputs + len(pairs) + place] = 1.0
+        return cls(
+            inputs=inputs,
+            pairs=np.array(pairs, dtype=np.int64).reshape(-1, 2),
+            locals=np.array(locals_, dtype=np.int64).reshape(-1, 2),
+            matrix=matrix,
+        )
 
 
 def _layout(spec: ObservationSpec) -> tuple[dict[str, tuple[int, int]], int]:

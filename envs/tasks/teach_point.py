@@ -39,6 +39,7 @@ class TeachPoint(Task):
         Feature("field", "joint_velocities"),
         Feature("field", "following_error"),
         Feature("difference", "goal_position", "tcp_position"),
+        Feature("local_difference", "goal_position", "tcp_position"),
         Feature("angle_difference", "goal_yaw", "tcp_yaw"),
         Feature("field", "tcp_tilt"),
     )

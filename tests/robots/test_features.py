@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genba.robots.errors import RefusedError
-from genba.robots.features import Feature, FeatureMap
+from genba.robots.features import LOCAL_SCALE, Feature, FeatureMap
 from genba.robots.observation import Field, ObservationSpec
 
 angles = st.floats(-pi, pi)
@@ -45,7 +45,7 @@ def test_difference_and_field_are_exact(x: list[float]) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_torch_computes_the_same_bits(seed: int) -> None:
+def test_torch_computes_the_same(seed: int) -> None:
     torch = pytest.importorskip("torch")
     features = FeatureMap.from_spec(
         SPEC,
@@ -53,13 +53,16 @@ def test_torch_computes_the_same_bits(seed: int) -> None:
             Feature(op="field", a="yaw"),
             Feature(op="difference", a="goal", b="tcp"),
             Feature(op="angle_difference", a="goal_yaw", b="yaw"),
+            Feature(op="local_difference", a="goal", b="tcp"),
         ],
     )
-    batch = np.random.default_rng(seed).normal(size=(7, X)).astype(np.float32)
+    batch = 0.02 * np.random.default_rng(seed).normal(size=(7, X)).astype(np.float32)
     x = torch.from_numpy(batch)
     pairs = torch.from_numpy(features.pairs)
-    z = torch.cat((x, x[:, pairs[:, 0]] * x[:, pairs[:, 1]]), dim=1)
-    assert np.array_equal(features(batch), (z @ torch.from_numpy(features.matrix).T).numpy())
+    ends = torch.from_numpy(features.locals)
+    near = torch.tanh((x[:, ends[:, 0]] - x[:, ends[:, 1]]) / LOCAL_SCALE)
+    z = torch.cat((x, x[:, pairs[:, 0]] * x[:, pairs[:, 1]], near), dim=1)
+    assert np.allclose(features(batch), (z @ torch.from_numpy(features.matrix).T).numpy(), rtol=0, atol=1e-6)
 
 
 def test_a_batch_is_its_rows() -> None:

@@ -1,0 +1,162 @@
+"""A cell behind virtual servos: the same parts, contacts and task as in training, moved by whoever drives the bus.
+
+It keeps the `Plant` protocol for the servos, one Bullet substep a step, and offers beside them what a bench would see
+by camera and know by looking: `sample` (part poses, as poor and late as the task declares, and the goal), `reset`
+(lay out the episode of a seed, the same that `CellEnv` lays out for it) and `judge` (the truth).
+"""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from gymnasium.utils import seeding
+
+from ..robots.description import RobotDescription
+from ..robots.errors import RefusedError
+from ..robots.kinematics import Kinematics
+from ..robots.plant import Command, CommandedLaw, Motion
+from ..robots.state import Vector
+from .bullet import bullet
+from .cell import Cell
+from .env import START_SPREAD
+from .senses import PoseSense, TruthSense
+from .sim_arm import SimArm
+from .tasks import load_task
+
+
+class _ServoArm(SimArm):
+    """A simulated arm that takes the registers of its servos instead of admitted commands."""
+
+    def prepare(self) -> None:
+        """Hold home and have something to measure."""
+        self._commanded = CommandedLaw(self._drives)
+        self.reset(self.robot.home, self.robot.gripper.home)
+        self._speeds = [0.0] * len(self._drives)
+
+    def motion(self) -> Motion:
+        """What the servos' encoders see."""
+        return Motion(tuple(self._measured), tuple(self._speeds), tuple(self._commanded.duties))
+
+    def substep(self, commands: Sequence[Command]) -> None:
+        """One Bullet substep under the servos' law."""
+        cell, joints, law = self.cell, self._joints, self._commanded
+        c, arm = cell.client, cell.arm
+        states = bullet.getJointStates(arm, joints, c)
+        speeds = [s[1] for s in states]
+        torques = law.torques(commands, self._measured, speeds)
+        bullet.setJointMotorControlArray(arm, joints, bullet.TORQUE_CONTROL, forces=torques, physicsClientId=c)
+        bullet.stepSimulation(c)
+        states = bullet.getJointStates(arm, joints, c)
+        self._speeds = [s[1] for s in states]
+        self._measured = self._gears.encoders([s[0] for s in states], law.motors)
+
+
+class CellWorld:
+    """Plant, senses and judge of one task."""
+
+    def __init__(
+        self, task: str, robot: RobotDescription, *, seed: int = 0, tolerance: str | None = None, noise: bool = True
+    ) -> None:
+        """Build the cell and lay out the first episode.
+
+        Args:
+            task: Task name.
+            robot: The arm, driven by servos.
+            seed: Of the first layout.
+            tolerance: Class by which `judge` judges; the arm's own if not given.
+            noise: Whether parts are sensed as poorly and late as the task declares.
+
+        Raises:
+            RefusedError: If the task does not exist or the arm has no servos.
+        """
+        kind = load_task(task)
+        if {drive.kind for drive in robot.actuator_drives} != {"servo"} or robot.gripper.followers:
+            raise RefusedError(f"robot {robot.name!r} has no servos for a world to move")
+        self.task = kind(robot, tolerance or robot.tolerance)
+        self.robot = robot
+        self.cell = Cell(robot)
+        self.period = self.cell.physics_dt
+        self.task.build(self.cell)
+        self._arm = _ServoArm(self.cell)
+        self._arm.prepare()
+        self._kinematics = Kinematics(robot)
+        spec = self.task.spec()
+        sensed = tuple(field for field in self.task.sensed_fields() if field.source != "arm")
+        self._parts = PoseSense(sensed, self.task.symmetry, self.task.noise if noise else None)
+        self._goal = TruthSense("goal", spec.desired_goal, lambda: self.task.desired)
+        self._horizon = round(self.task.horizon_s * robot.control_rate_hz)
+        self._per_tick = max(1, round(1.0 / (robot.control_rate_hz * self.period)))
+        self._hold_ticks = round(self.task.success.hold_s * robot.control_rate_hz)
+        self._steps = 0
+        self.reset(seed)
+
+    # ---- plant
+
+    def motion(self) -> Motion:
+        """Return the present motion without letting time pass."""
+        return self._arm.motion()
+
+    def step(self, commands: Sequence[Command]) -> Motion:
+        """Let one substep pass under one command per actuator."""
+        self._arm.substep(commands)
+        self._steps += 1
+        if self._steps % self._per_tick == 0:
+            self._held = self._held + 1 if self._met() else 0
+        return self._arm.motion()
+
+    # ---- what stands beside the bus
+
+    def sample(self) -> dict[str, Vector]:
+        """Part poses as sensed, and the goal."""
+        return {**self._parts.read(), **self._goal.read()}
+
+    def reset(self, seed: int) -> None:
+        """Lay out the parts of an episode; the arm stays where it is.
+
+        Args:
+            seed: The same seed gives the same layout as `CellEnv.reset(seed=...)`.
+        """
+        rng, _ = seeding.np_random(seed)
+        rng.uniform(-START_SPREAD, START_SPREAD, len(self.robot.joints))  # where CellEnv would put the arm
+        self.cell.begin_reset()
+        self.task.place(self.cell, rng, {})
+        self._parts.reset(rng, lambda: self.task.sensed(self.cell), self._horizon)
+        self._held = 0
+
+    def judge(self) -> Mapping[str, object]:
+        """By ground truth: whether all conditions have held for long enough, and each with its value."""
+        terms = self.task.success.terms(self._achieved(), self.task.desired)
+        done = self._held >= self._hold_ticks
+        held = self._held * self._per_tick * self.period
+        terms["held_s"] = {"value": held, "limit": self.task.success.hold_s, "ok": done}
+        return {"is_success": done, "success_terms": terms}
+
+    def picture(self, width: int = 480, height: int = 360) -> np.ndarray:
+        """What an onlooker sees, (height, width, 3) uint8."""
+        from .view import Camera
+
+        return Camera.overview(self.robot).picture(self.cell, width, height)
+
+    def _achieved(self) -> Vector:
+        positions, speeds = self._arm.true_positions()
+        pose = self._kinematics.forward(positions)
+        rows = [sum(j * w for j, w in zip(row, speeds, strict=True)) for row in pose.jacobian_rows]
+        return self.task.achieved(self.cell, pose, (float(np.hypot.reduce(rows[:3])), float(np.hypot.reduce(rows[3:]))))
+
+    def _met(self) -> bool:
+        return self.task.success.met(self._achieved(), self.task.desired)
+
+    def close(self) -> None:
+        """Close the cell."""
+        self.cell.close()
+
+    def __enter__(self) -> Self:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close on leaving."""
+        self.close()

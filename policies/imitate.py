@@ -1,0 +1,191 @@
+"""Imitation: behaviour cloning on demonstrations, then DAgger.
+
+In each DAgger round the learner acts and the expert, a function of the same observation, says what it would have
+done there; all labels so far are fitted again. Labels are the expert's clean actions, also where the action sent
+was noisy. (Ross, Gordon and Bagnell 2011.)
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch as th
+from numpy.typing import NDArray
+
+from ..robots.features import FeatureMap
+from .actor import layers_of
+from .collect import BatchActor, Collectors, Trajectory
+
+Array = NDArray[np.float32]
+STD_FLOOR = 1e-3  # of a feature that hardly changes in the demonstrations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImitationRecipe:
+    """How much of what.
+
+    Attributes:
+        demonstrations: Episodes of the expert.
+        noise: Standard deviation of the noise on the expert's actions as sent.
+        rounds: DAgger rounds.
+        episodes: Learner episodes in each round.
+        first_updates: Gradient steps on the demonstrations.
+        updates: Gradient steps after each round.
+        last_updates: Gradient steps at the end, with a falling learning rate.
+        batch: Samples per gradient step.
+        learning_rate: Adam's.
+    """
+
+    demonstrations: int = 96
+    noise: float = 0.2
+    rounds: int = 5
+    episodes: int = 32
+    first_updates: int = 2500
+    updates: int = 1200
+    last_updates: int = 3000
+    batch: int = 256
+    learning_rate: float = 1e-3
+
+
+@dataclass(slots=True)
+class Labels:
+    """Everything the expert has said so far."""
+
+    x: list[Array] = field(default_factory=list)
+    y: list[Array] = field(default_factory=list)
+
+    def add(self, trajectories: list[Trajectory]) -> None:
+        """Take the labels of episodes."""
+        self.x.extend(t.x for t in trajectories)
+        self.y.extend(t.label for t in trajectories)
+
+    def tensors(self) -> tuple[th.Tensor, th.Tensor]:
+        """All rows."""
+        return th.as_tensor(np.concatenate(self.x)), th.as_tensor(np.concatenate(self.y))
+
+
+def statistics(features: FeatureMap, trajectories: list[Trajectory]) -> tuple[Array, Array]:
+    """Mean and standard deviation of every feature over demonstrations."""
+    rows = features(np.concatenate([t.x for t in trajectories]).astype(np.float64))
+    return rows.mean(axis=0).astype(np.float32), np.maximum(rows.std(axis=0), STD_FLOOR).astype(np.float32)
+
+
+def fit(
+    actor: th.nn.Module,
+    labels: Labels,
+    *,
+    split: int,
+    updates: int,
+    batch: int,
+    learning_rate: float,
+    generator: th.Generator,
+    falling: bool = False,
+) -> Iterator[float]:
+    """Gradient steps on the labels; yields the loss every 100 steps.
+
+    Args:
+        actor: SB3 actor; its mean is fitted, its exploration is not touched.
+        labels: What to fit.
+        split: Length of the observation within x.
+        updates: Gradient steps.
+        batch: Samples per step.
+        learning_rate: Adam's.
+        generator: Draws the batches.
+        falling: Let the learning rate fall to 2 % along a cosine.
+    """
+    x, y = labels.tensors()
+    with th.no_grad():
+        inputs = actor.features_extractor({"observation": x[:, :split], "desired_goal": x[:, split:]})  # type: ignore[operator]
+    parameters = [*actor.latent_pi.parameters(), *actor.mu.parameters()]  # type: ignore[union-attr]
+    optimiser = th.optim.Adam(parameters, lr=learning_rate, fused=True)
+    total = 0.0
+    for step in range(updates):
+        if falling:
+            share = 0.02 + 0.98 * 0.5 * (1.0 + np.cos(np.pi * step / updates))
+            optimiser.param_groups[0]["lr"] = learning_rate * share
+        rows = th.randint(len(x), (batch,), generator=generator)
+        action = th.tanh(actor.mu(actor.latent_pi(inputs[rows])))  # type: ignore[operator]
+        loss = th.nn.functional.smooth_l1_loss(action, y[rows], beta=0.1)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        total += loss.item()
+        if step % 100 == 99:
+            yield total / 100
+            total = 0.0
+
+
+def batch_actor(actor: th.nn.Module, features: FeatureMap, mean: Array, std: Array) -> BatchActor:
+    """The present mean action as arrays for the collectors."""
+    return BatchActor(features=features, mean=mean, std=std, layers=layers_of(actor))
+
+
+@dataclass(slots=True, kw_only=True)
+class Imitation:
+    """State of an imitation run: what a checkpoint must hold.
+
+    Attributes:
+        recipe: How much of what.
+        features: Feature map of the task.
+        split: Length of the observation within x.
+        seed: First seed of its episodes.
+        labels: Everything the expert has said.
+        demonstrations: The expert's own episodes.
+        round: Rounds done; -1 before the demonstrations are fitted.
+        steps: Environment steps so far.
+        success: Learner's success rate in the newest round.
+    """
+
+    recipe: ImitationRecipe
+    features: FeatureMap
+    split: int
+    seed: int
+    labels: Labels = field(default_factory=Labels)
+    demonstrations: list[Trajectory] = field(default_factory=list)
+    round: int = -1
+    steps: int = 0
+    success: float = 0.0
+
+    def demonstrate(self, collectors: Collectors) -> tuple[Array, Array]:
+        """Collect demonstrations; returns the feature statistics."""
+        recipe = self.recipe
+        self.demonstrations = collectors.collect(
+            range(self.seed, self.seed + recipe.demonstrations), noise=recipe.noise
+        )
+        self.labels.add(self.demonstrations)
+        self.steps += sum(len(t) for t in self.demonstrations)
+        return statistics(self.features, self.demonstrations)
+
+    def run_round(
+        self,
+        actor: th.nn.Module,
+        mean: Array,
+        std: Array,
+        collectors: Collectors,
+        generator: th.Generator,
+        on_loss: Callable[[float], None],
+    ) -> None:
+        """One round: let the learner act (but not before the first fit), then fit."""
+        recipe = self.recipe
+        first, last = self.round < 0, self.round == recipe.rounds - 1
+        if not first:
+            start = self.seed + recipe.demonstrations + self.round * recipe.episodes
+            episodes = collectors.collect(
+                range(start, start + recipe.episodes), actor=batch_actor(actor, self.features, mean, std)
+            )
+            self.labels.add(episodes)
+            self.steps += sum(len(t) for t in episodes)
+            self.success = float(np.mean([t.success for t in episodes]))
+        updates = recipe.first_updates if first else recipe.last_updates if last else recipe.updates
+        for loss in fit(
+            actor,
+            self.labels,
+            split=self.split,
+            updates=updates,
+            batch=recipe.batch,
+            learning_rate=recipe.learning_rate,
+            generator=generator,
+            falling=last,
+        ):
+            on_loss(loss)
+        self.round += 1
