@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ...robots.description import RobotDescription
 from ...robots.errors import RefusedError
 from ..framing import Packet
-from ..protocols._feetech_table import BAUD_RATES
+from ..protocols._feetech_table import BAUD_RATES, STATUS_OVERLOAD, STATUS_TEMPERATURE
 from ..protocols.feetech_sts import BROADCAST, Instruction, RequestParser, frame
 from .faults import Faults
 from .plant import Plant, ServoPlant
@@ -78,6 +78,7 @@ class VirtualLine:
         self._parser = RequestParser()
         self._due: list[tuple[float, bytes]] = []
         self._busy_until = now
+        self._afflicted = False
         self._plant_time = now
         self._sense(0.0)
         for servo in self._row:
@@ -197,13 +198,17 @@ class VirtualLine:
             self._plant_time = now - CATCH_UP
         while self._plant_time + period <= now + 1e-9:
             self._plant_time += period
-            for servo in self._row:
-                own = servo.memory[5]
-                servo.forced_status = (4 if own in self.faults.hot else 0) | (
-                    32 if own in self.faults.overloaded else 0
-                )
+            if self.faults.hot or self.faults.overloaded or self._afflicted:
+                self._afflict()
             self.plant.step([servo.command(period) for servo in self._row])
             self._sense(period)
+
+    def _afflict(self) -> None:
+        self._afflicted = bool(self.faults.hot or self.faults.overloaded)
+        for servo in self._row:
+            hot = servo.memory[5] in self.faults.hot
+            overloaded = servo.memory[5] in self.faults.overloaded
+            servo.forced_status = STATUS_TEMPERATURE * hot | STATUS_OVERLOAD * overloaded
 
     def _sense(self, dt: float) -> None:
         motion = self.plant.motion()

@@ -1,72 +1,14 @@
-"""What the virtual servos move: the `Plant` protocol, and joints in pure Python that follow the servo law.
-
-A plant is the mechanics behind the wire. It owns positions and speeds, knows nothing of registers or bytes, and has
-no clock: the line calls `step` once for every `period` seconds that pass, on the wall or in virtual time. A physics
-world joins by keeping the same three members.
-"""
+"""Joints in plain numbers that follow the servo law: what virtual servos move when nobody asks for a world."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
 
 from ...robots.description import RobotDescription
-from ...robots.servo import STICTION_RATE, Drive, Gearbox, ServoLaw
+from ...robots.plant import Command, CommandedLaw, Motion, Plant
+from ...robots.servo import Gearbox
+
+__all__ = ["Command", "Motion", "Plant", "ServoPlant"]
 
 END_STOP_MARGIN = 0.1  # rad between the soft limit of a joint and the hard stop of its mechanics
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What one servo's electronics ask of its motor during one step.
-
-    Attributes:
-        goal: Position to hold in rad; None lets the motor run free.
-        duty: Open-loop bridge duty, -1..1, that replaces the position loop; None for the loop.
-        short: Whether the bridge shorts the motor while there is no goal (damping).
-        torque_limit: Largest duty, 0..1.
-        position_gain: Register P.
-        derivative_gain: Register D.
-        start_duty: Duty added against friction, 0..1.
-        dead_zone_ticks: Error that the loop ignores.
-    """
-
-    goal: float | None
-    duty: float | None = None
-    short: bool = False
-    torque_limit: float = 1.0
-    position_gain: float = 32.0
-    derivative_gain: float = 32.0
-    start_duty: float = 0.016
-    dead_zone_ticks: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Motion:
-    """What the joints do at the end of a step; one value per actuator, arm joints first, gripper last.
-
-    Attributes:
-        positions: Positions as the encoders see them, rad.
-        velocities: Output speeds, rad/s.
-        duties: Bridge duties, -1..1.
-    """
-
-    positions: Sequence[float]
-    velocities: Sequence[float]
-    duties: Sequence[float]
-
-
-class Plant(Protocol):
-    """The mechanics behind the virtual servos."""
-
-    @property
-    def period(self) -> float:
-        """Time one `step` takes, s."""
-
-    def motion(self) -> Motion:
-        """Return the present motion without letting time pass."""
-
-    def step(self, commands: Sequence[Command]) -> Motion:
-        """Let one `period` pass under one command per actuator, in order of `robot.actuator_ids`."""
 
 
 class ServoPlant:
@@ -92,8 +34,7 @@ class ServoPlant:
         self._measured = list(self._positions)
         self._duties: Sequence[float] = [0.0] * len(self._positions)
         self._gearbox = Gearbox(self._drives, period)
-        self._settings: list[tuple[float, float, float, float, float]] = []
-        self._law = ServoLaw(self._drives)
+        self._law = CommandedLaw(self._drives)
 
     def motion(self) -> Motion:
         """Return the present motion without letting time pass."""
@@ -101,32 +42,10 @@ class ServoPlant:
 
     def step(self, commands: Sequence[Command]) -> Motion:
         """Let one `period` pass under one command per actuator."""
-        settings = [
-            (c.torque_limit, c.position_gain, c.derivative_gain, c.start_duty, c.dead_zone_ticks)
-            for c in commands
-        ]
-        if settings != self._settings:
-            self._settings = settings
-            self._law = ServoLaw(
-                [
-                    replace(
-                        d, max_duty=0.97, position_gain=p, derivative_gain=k, start_duty=s, dead_zone_ticks=z
-                    )
-                    for d, (_, p, k, s, z) in zip(self._drives, settings, strict=True)
-                ],
-                torque_limits=[row[0] for row in settings],
-            )
-        measured = self._measured
-        goals = [m if c.goal is None else c.goal for c, m in zip(commands, measured, strict=True)]
-        torques = self._law.torques(goals, measured, self._velocities)
-        duties, motors = self._law.duties, self._law.motors
         period = self.period
-        for i, (command, drive) in enumerate(zip(commands, self._drives, strict=True)):
+        torques = self._law.torques(commands, self._measured, self._velocities)
+        for i, (torque, drive) in enumerate(zip(torques, self._drives, strict=True)):
             w = self._velocities[i]
-            torque = torques[i]
-            if command.goal is None and not command.short:
-                duties[i] = command.duty or 0.0
-                motors[i], torque = _open_loop(drive, command.duty, w)
             w += torque / drive.armature * period
             q = self._positions[i] + w * period
             low, high = self._stops[i]
@@ -135,15 +54,6 @@ class ServoPlant:
                 w = 0.0
             self._velocities[i] = w
             self._positions[i] = q
-        self._measured = self._gearbox.encoders(self._positions, motors)
-        self._duties = duties
+        self._measured = self._gearbox.encoders(self._positions, self._law.motors)
+        self._duties = self._law.duties
         return self.motion()
-
-
-def _open_loop(drive: Drive, duty: float | None, w: float) -> tuple[float, float]:
-    """Motor torque and output torque of a joint at speed `w` whose bridge is open, or driven at a fixed duty."""
-    motor = -drive.viscous * w
-    if duty is not None:
-        motor += drive.stall_torque * (duty - w / drive.no_load_speed)
-    drag = motor + STICTION_RATE * drive.armature * w
-    return motor, motor - min(max(drag, -drive.friction), drive.friction)

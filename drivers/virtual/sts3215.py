@@ -6,6 +6,7 @@ plus whole turns where the phase register or the limits ask for them. Protocol e
 status byte tells the servo's condition only.
 """
 
+from dataclasses import replace
 from math import pi
 
 from ..framing import Packet
@@ -28,6 +29,8 @@ _WRITABLE = frozenset(a for r in _R if r.writable for a in range(r.address, r.ad
 )
 _AT = {r.name: (r.address, r) for r in _R}
 _SILENT_LEVEL_0 = frozenset(Instruction) - {Instruction.PING, Instruction.READ, Instruction.SYNC_READ}
+
+_FREE, _SHORT = Command(None), Command(None, short=True)
 
 
 class VirtualServo:
@@ -93,6 +96,8 @@ class VirtualServo:
         self._overload_time = 0.0
         self._tripped = 0
         self._pending: tuple[int, bytes] | None = None
+        self._command = _FREE
+        self._fold()
 
     @property
     def present_ticks(self) -> int:
@@ -213,36 +218,56 @@ class VirtualServo:
 
     # ---- the control tick
 
-    def command(self, dt: float) -> Command:
-        """Advance the profile by `dt` s and say what the motor shall do."""
+    def _fold(self) -> None:
+        """Decode the settings once for many control ticks."""
         memory = self.memory
-        switch = memory[40]
-        if switch != 1 or self._unloaded:
-            return Command(None, short=switch == 2)
-        mode = memory[33]
-        present = self.present_ticks
-        if mode == 2:
-            return Command(
-                None, duty=self.get("goal_duty") / 1000.0, torque_limit=self.get("torque_limit") / 1000.0
-            )
-        if mode == 1:
-            self._target += self._speed_unit(self.get("goal_speed")) * dt
-        else:
-            self._profile(dt)
-        error = self._target - present
-        if not self._multi_turn:
-            error = min(max(error, -TICKS), TICKS)
-        limit = self.get("torque_limit") / 1000.0
-        if self._tripped & table.STATUS_OVERLOAD:
-            limit = min(limit, memory[34] / 100.0)
-        return Command(
-            (self.raw_ticks - CENTRE + error) * TICK,
-            torque_limit=limit,
+        self._seen = memory[5:50]
+        self._key = (0.0, -1.0)
+        self._offset = self.get("position_offset")
+        self._many_turns = self._multi_turn
+        self._goal = float(self.get("goal_position"))
+        if not self._unlimited:
+            self._goal = min(max(self._goal, self.get("min_angle")), self.get("max_angle"))
+        self._goal_speed = self._speed_unit(self.get("goal_speed"))
+        self._goal_duty = self.get("goal_duty") / 1000.0
+        self._acceleration = min(memory[41], memory[85]) * 100.0 * memory[86]
+        self._limit = self.get("torque_limit") / 1000.0
+        self._loop = Command(
+            None,
             position_gain=memory[21],
             derivative_gain=memory[22],
             start_duty=memory[24] / 1000.0,
             dead_zone_ticks=float(memory[26]),
         )
+
+    def command(self, dt: float) -> Command:
+        """Advance the profile by `dt` s and say what the motor shall do."""
+        memory = self.memory
+        switch = memory[40]
+        if switch != 1 or self._unloaded:
+            return _SHORT if switch == 2 else _FREE
+        if memory[5:50] != self._seen:
+            self._fold()
+        mode = memory[33]
+        if mode == 2:
+            return Command(None, duty=self._goal_duty, torque_limit=self._limit)
+        if mode == 1:
+            self._target += self._goal_speed * dt
+        elif self._goal_speed or self._acceleration:
+            self._profile(dt)
+        else:
+            self._target, self._speed = self._goal, 0.0
+        present = (self.raw_ticks - self._offset) % TICKS
+        if self._many_turns:
+            present += TICKS * self._turns
+        limit = self._limit
+        if self._tripped & table.STATUS_OVERLOAD:
+            limit = min(limit, memory[34] / 100.0)
+        key = (self.raw_ticks - present + self._target, limit)
+        if key != self._key:
+            self._key = key
+            self._command = replace(self._loop, goal=(key[0] - CENTRE) * TICK, torque_limit=limit)
+        return self._command
 
     @property
     def _unloaded(self) -> bool:
@@ -252,14 +277,7 @@ class VirtualServo:
         return float(value if self.memory[18] & 4 else value * self.memory[82])
 
     def _profile(self, dt: float) -> None:
-        goal = float(self.get("goal_position"))
-        if not self._unlimited:
-            goal = min(max(goal, self.get("min_angle")), self.get("max_angle"))
-        speed = abs(self._speed_unit(self.get("goal_speed")))
-        acceleration = min(self.memory[41], self.memory[85]) * 100.0 * self.memory[86]
-        if not speed and not acceleration:
-            self._target, self._speed = goal, 0.0
-            return
+        goal, speed, acceleration = self._goal, abs(self._goal_speed), self._acceleration
         way = goal - self._target
         top = speed or 1e9
         if acceleration:
