@@ -209,7 +209,24 @@ def twin(options: argparse.Namespace) -> tuple[str, int]:
     from .robots.description import load_robot
 
     robot = load_robot(options.robot)
-    serve(robot, ids=options.ids, kind=options.serve, baud_rate=options.baud, announce=_announce)
+    if options.plant == "numpy":
+        serve(robot, ids=options.ids, kind=options.serve, baud_rate=options.baud, announce=_announce)
+        return "", 0
+    from .drivers.senses import SenseServer
+    from .envs.world import CellWorld
+
+    with CellWorld(options.task, robot, seed=options.seed) as world:
+        rate = robot.control_rate_hz
+        senses = SenseServer(world.sample, reset=world.reset, judge=world.judge, rate_hz=rate)
+        serve(
+            robot,
+            ids=options.ids,
+            kind=options.serve,
+            baud_rate=options.baud,
+            plant=world,
+            sense_server=senses,
+            announce=_announce,
+        )
     return "", 0
 
 
@@ -223,6 +240,9 @@ def twin_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ids", type=_numbers, metavar="1,2,...", help="servos that are present; all if not given")
     parser.add_argument("--serve", choices=("pty", "tcp"), default="pty" if os.name == "posix" else "tcp")
     parser.add_argument("--baud", type=int, help="rate the servos are set to")
+    parser.add_argument("--plant", choices=("numpy", "cell"), default="numpy", help="what the servos move")
+    parser.add_argument("--task", default="PickPlace", help="what stands in the cell")
+    parser.add_argument("--seed", type=int, default=0, help="where it stands")
 
 
 def _numbers(text: str) -> list[int]:

@@ -6,10 +6,12 @@ by camera and know by looking: `sample` (part poses, as poor and late as the tas
 """
 
 from collections.abc import Mapping, Sequence
+from math import hypot
 from types import TracebackType
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium.utils import seeding
 
 from ..robots.description import RobotDescription
@@ -88,7 +90,7 @@ class CellWorld:
         self._horizon = round(self.task.horizon_s * robot.control_rate_hz)
         self._per_tick = max(1, round(1.0 / (robot.control_rate_hz * self.period)))
         self._hold_ticks = round(self.task.success.hold_s * robot.control_rate_hz)
-        self._steps = 0
+        self._steps = self._held = 0
         self.reset(seed)
 
     # ---- plant
@@ -132,7 +134,7 @@ class CellWorld:
         terms["held_s"] = {"value": held, "limit": self.task.success.hold_s, "ok": done}
         return {"is_success": done, "success_terms": terms}
 
-    def picture(self, width: int = 480, height: int = 360) -> np.ndarray:
+    def picture(self, width: int = 480, height: int = 360) -> npt.NDArray[np.uint8]:
         """What an onlooker sees, (height, width, 3) uint8."""
         from .view import Camera
 
@@ -142,7 +144,7 @@ class CellWorld:
         positions, speeds = self._arm.true_positions()
         pose = self._kinematics.forward(positions)
         rows = [sum(j * w for j, w in zip(row, speeds, strict=True)) for row in pose.jacobian_rows]
-        return self.task.achieved(self.cell, pose, (float(np.hypot.reduce(rows[:3])), float(np.hypot.reduce(rows[3:]))))
+        return self.task.achieved(self.cell, pose, (hypot(*rows[:3]), hypot(*rows[3:])))
 
     def _met(self) -> bool:
         return self.task.success.met(self._achieved(), self.task.desired)
