@@ -8,7 +8,7 @@ every stop is a hold at the measured position that is confirmed by reading back.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -21,8 +21,9 @@ from .bus import ActuatorBus, Fault
 from .calibration import TWO_PI, Calibration, nominal_calibration
 from .framing import Telemetry
 from .pace import Pacer
-from .ports import open_port, usb_serial
+from .ports import LinkLostError, open_port, usb_serial
 from .protocols import load_protocol
+from .watch import JointWatch
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +32,10 @@ STOP_AFTER = 5  # cycles a joint may be silent before the arm stops
 STOP_AFTER_S = 0.1  # the same in s, whichever comes first
 SUPPLY = (4.0, 14.0)  # V that this family of servos survives
 HOT = 65  # degrees Celsius at which the arm stops, below the servo's own 70
-VELOCITY_WINDOW = 0.03  # s over which positions are differentiated
 STILL_TICKS = 2  # change between two samples that counts as standing
 STILL_SAMPLES = 3
 STILL_GAP = 0.02  # s between samples of a stop
 STOP_PATIENCE = 1.0  # s after which a stop is reported as not confirmed
-JUMP_SPEED = 1.5  # times no-load speed, above which a changed position is a corrupt reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +82,8 @@ class BenchArm:
             max(int(a.ticks_per_turn * reach / TWO_PI), 1)
             for a, reach in zip(self._rows, robot.limits.look_ahead, strict=True)
         ]
-        self._stall = [d.stall_torque for d in robot.actuator_drives]
-        self._jump = [
-            JUMP_SPEED * d.no_load_speed * a.ticks_per_turn / TWO_PI
-            for d, a in zip(robot.actuator_drives, self._rows, strict=True)
-        ]
-        self._forget()
+        self._watch = JointWatch(robot, bus, calibration)
+        self._goals = [0] * len(self._ids)
 
     @classmethod
     def open(cls, robot: RobotDescription, url: str, calibration: Calibration | None = None) -> Self:
@@ -162,7 +157,7 @@ class BenchArm:
                     f"{where}: its EEPROM offset is {offset}, but {row.offset_ticks} when it was calibrated: "
                     "calibrate again"
                 )
-        self._forget()
+        self._watch.forget()
         for i, result in self.bus.telemetry(self._ids).items():
             self._judge(i, result)
         self.state = "connected"
@@ -211,16 +206,16 @@ class BenchArm:
                     f"{row.joint} (id {i}) moves while it is to be armed: hold it still, then arm again"
                 )
             bus.write(i, "torque_switch", 1)
-        self._forget()
+        self._watch.forget()
         self.state = "armed"
         self._take()
-        self._goals = list(self._ticks)
+        self._goals = list(self._watch.ticks)
         self.pacer.rebase()
 
     def hold(self) -> None:
         """Make the measured position the goal, now; for a cycle in which nothing better is known."""
         self.holds += 1
-        self._send(list(self._ticks))
+        self._send(list(self._watch.ticks))
 
     def stop(self) -> StopReport:
         """Hold where the arm is and confirm by reading back; torque stays on. Never raises for a silent bus."""
@@ -232,7 +227,7 @@ class BenchArm:
         except BusError as error:
             log.warning("stop not confirmed: %s", error)
             return StopReport(
-                confirmed=False, positions=self._positions(), text=f"STOP NOT CONFIRMED: {error}"
+                confirmed=False, positions=self._watch.positions, text=f"STOP NOT CONFIRMED: {error}"
             )
 
     def _stop(self) -> StopReport:
@@ -241,15 +236,15 @@ class BenchArm:
         still = 0
         last: list[int] | None = None
         problem = "no sample"
-        self._refresh()
-        self._send(list(self._ticks))
+        self._watch.refresh()
+        self._send(list(self._watch.ticks))
         while clock.now() < give_up:
             clock.sleep_until(clock.now() + STILL_GAP)
-            silent = self._refresh()
+            silent = self._watch.refresh()
             if silent:
                 problem, still, last = f"{', '.join(silent)} silent", 0, None
                 continue
-            ticks = list(self._ticks)
+            ticks = list(self._watch.ticks)
             moving = [
                 name
                 for name, a, b in zip(self._names, ticks, last or ticks, strict=True)
@@ -265,10 +260,14 @@ class BenchArm:
                     n for n, i, g in zip(self._names, self._ids, self._goals, strict=True) if held[i] != g
                 ]
                 if not wrong:
-                    return StopReport(confirmed=True, positions=self._positions(), text="stopped, holding")
+                    return StopReport(
+                        confirmed=True, positions=self._watch.positions, text="stopped, holding"
+                    )
                 problem, still = f"goal of {', '.join(wrong)} not taken", 0
-                self._send(list(self._ticks))
-        return StopReport(confirmed=False, positions=self._positions(), text=f"STOP NOT CONFIRMED: {problem}")
+                self._send(list(self._watch.ticks))
+        return StopReport(
+            confirmed=False, positions=self._watch.positions, text=f"STOP NOT CONFIRMED: {problem}"
+        )
 
     def release(self) -> None:
         """Switch torque off, of as many servos as answer; the arm sinks unless it is parked or held.
@@ -305,7 +304,16 @@ class BenchArm:
         """
         if self.state == "closed":
             raise RefusedError("the arm is not connected; call connect() first")
-        return self._take()
+        try:
+            return self._take()
+        except LinkLostError:
+            self.state = "stopped"  # a port that comes back must not resume the motion
+            raise
+
+    @property
+    def telemetry(self) -> Mapping[int, Telemetry]:
+        """Voltage, temperature, current and the rest of what each servo said last, by id."""
+        return self._watch.telemetry
 
     def write(self, admitted: Admitted) -> None:
         """Send an admitted command, bounded to the calibrated range and to the look-ahead.
@@ -323,7 +331,10 @@ class BenchArm:
             )
         if self.state != "armed":
             raise SafetyError(f"the arm is {self.state}, not armed: find the cause, then arm() again")
-        if max(self._misses) >= HOLD_AFTER:
+        age = self.bus.port.clock.now() - admitted.stamp
+        if age > self._robot.limits.stale_after:
+            self._watch.refresh()  # this process was held up: what was decided then is not done now
+        if age > self._robot.limits.stale_after or max(self._watch.misses) >= HOLD_AFTER:
             self.hold()
             return
         goals = [
@@ -338,19 +349,8 @@ class BenchArm:
 
     # ---- inside
 
-    def _forget(self) -> None:
-        count = len(self._ids)
-        self._ticks: Sequence[int] = [0] * count
-        self._goals = [0] * count
-        self._stamps = [float("-inf")] * count
-        self._misses = [0] * count
-        self._efforts = [0.0] * count
-        self._velocities = [0.0] * count
-        self._history: list[tuple[float, Sequence[int]]] = []
-        self.telemetry: dict[int, Telemetry] = {}
-
     def _send(self, goals: list[int]) -> None:
-        rows = zip(goals, self._ticks, self._look_ahead, self._rows, strict=True)
+        rows = zip(goals, self._watch.ticks, self._look_ahead, self._rows, strict=True)
         bounded = []
         for goal, ticks, reach, row in rows:
             near = min(max(goal, ticks - reach), ticks + reach)
@@ -361,49 +361,21 @@ class BenchArm:
         self.bus.sync_write("goal_position", dict(zip(self._ids, bounded, strict=True)))
         self._goals = bounded
 
-    def _refresh(self) -> list[str]:
-        """Read all servos, those that are silent once more; return the names of the joints still silent."""
-        clock = self.bus.port.clock
-        results = self.bus.telemetry(self._ids)
-        stamp = clock.now()
-        silent = [i for i, r in results.items() if isinstance(r, Fault)]
-        if silent and len(silent) < len(self._ids):
-            self.bus.statistics.retries += 1
-            results |= self.bus.telemetry(silent)
-            stamp = clock.now()
-        ticks = list(self._ticks)
-        names = []
-        for k, i in enumerate(self._ids):
-            result = results[i]
-            since = stamp - self._stamps[k]
-            if isinstance(result, Fault) or abs(result.position_ticks - ticks[k]) > self._jump[k] * since + 4:
-                self._misses[k] += 1
-                names.append(self._names[k])
-                continue
-            self._misses[k] = 0
-            self._stamps[k] = stamp
-            ticks[k] = result.position_ticks
-            self._efforts[k] = self._rows[k].sign * result.load * self._stall[k]
-            self.telemetry[i] = result
-        self._ticks = ticks
-        return names
-
     def _take(self) -> ArmState:
-        silent = self._refresh()
+        silent = self._watch.refresh()
         now = self.bus.port.clock.now()
         if silent:
             self._mind(now)
         else:
-            for i, result in self.telemetry.items():
+            for i, result in self._watch.telemetry.items():
                 if result.status or result.temperature >= HOT:
                     self._fail(i, result)
-        self._differentiate()
-        positions = self._positions()
+        positions = self._watch.positions
         return ArmState(
-            stamp=min(self._stamps),
+            stamp=min(self._watch.stamps),
             joint_positions=positions[:-1],
-            joint_velocities=tuple(self._velocities[:-1]),
-            joint_efforts=tuple(self._efforts[:-1]),
+            joint_velocities=tuple(self._watch.velocities[:-1]),
+            joint_efforts=tuple(self._watch.efforts[:-1]),
             gripper=positions[-1],
         )
 
@@ -417,32 +389,13 @@ class BenchArm:
         return self.stop().text if self.state == "armed" else "arm not armed"
 
     def _mind(self, now: float) -> None:
-        for k, misses in enumerate(self._misses):
-            age = now - self._stamps[k]
+        for k, misses in enumerate(self._watch.misses):
+            age = now - self._watch.missing_since[k]
             if misses >= STOP_AFTER or (misses and age >= STOP_AFTER_S):
                 text = (
                     f"{self._names[k]} (id {self._ids[k]}) has been silent for {misses} cycles: "
                     "check its cable and power"
                 )
                 raise BusError(f"{text} ({self._halt()})")
-        if max(self._misses) >= HOLD_AFTER and self.state == "armed":
+        if max(self._watch.misses) >= HOLD_AFTER and self.state == "armed":
             self.hold()
-
-    def _positions(self) -> Vector:
-        return tuple(row.to_position(t) for row, t in zip(self._rows, self._ticks, strict=True))
-
-    def _differentiate(self) -> None:
-        """Take velocities from positions: finer than the servo's own speed, which knows only steps of 50 ticks/s."""
-        stamp = max(self._stamps)
-        history = self._history
-        if history and stamp <= history[-1][0]:
-            return
-        history.append((stamp, self._ticks))
-        while len(history) > 2 and stamp - history[1][0] >= VELOCITY_WINDOW:
-            history.pop(0)
-        then, before = history[0]
-        if stamp > then:
-            self._velocities = [
-                row.sign * (a - b) * TWO_PI / row.ticks_per_turn / (stamp - then)
-                for row, a, b in zip(self._rows, self._ticks, before, strict=True)
-            ]

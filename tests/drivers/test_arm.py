@@ -223,7 +223,39 @@ def test_an_unplugged_cable_ends_the_run_in_one_cycle(bench: BenchArm, drive: Dr
     faults.unplugged = True
     with pytest.raises(LinkLostError):
         bench.read()
+    assert bench.state == "stopped"
     assert not bench.stop().confirmed
+    faults.unplugged = False
+    with pytest.raises(SafetyError, match="not armed"):  # a cable put back does not resume the motion
+        drive(bench, 0.2)
+
+
+def test_what_was_decided_before_a_hold_up_is_not_done_after_it(
+    bench: BenchArm, drive: Drive, robot: RobotDescription, line: VirtualLine
+) -> None:
+    bench.connect()
+    bench.arm()
+    state = drive(bench, 0.5)
+    old = SafetyEnvelope(robot, Kinematics(robot)).reset(state)
+    bench.bus.port.clock.sleep_until(line.now + 5.0)
+    here = [s.present_ticks for s in line.servos]
+    bench.write(old)
+    assert bench.holds == 1
+    assert [s.get("goal_position") for s in line.servos] == here
+
+
+def test_one_lost_reply_after_a_pause_stops_nothing(
+    bench: BenchArm, drive: Drive, line: VirtualLine, faults: Faults
+) -> None:
+    bench.connect()
+    bench.arm()
+    drive(bench, 0.2)
+    bench.bus.port.clock.sleep_until(line.now + 1.0)
+    faults.silent.add(3)
+    bench.read()
+    faults.silent.clear()
+    bench.read()
+    assert bench.state == "armed"
 
 
 def test_a_corrupt_jump_is_not_believed(
