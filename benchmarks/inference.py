@@ -7,6 +7,7 @@ each stands the difference to the same net in torch.
 import json
 import os
 import time
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ def main() -> None:
         sizes = (features.size, width, width, 5)
         layers = [
             ((rng.normal(size=(b, a)) / a**0.5).astype(np.float32), rng.normal(size=b).astype(np.float32) * 0.1)
-            for a, b in zip(sizes, sizes[1:], strict=False)
+            for a, b in pairwise(sizes)
         ]
         net = Network(
             features=features,

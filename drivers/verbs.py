@@ -36,9 +36,7 @@ def calibrate(options: argparse.Namespace) -> tuple[str, int]:
         raise RefusedError(f"robot {robot.name!r} has no servo bus, so there is nothing to calibrate")
     bus = ActuatorBus(open_port(options.port, robot.bus.baud_rate), load_protocol(robot.bus.protocol))
     try:
-        calibration, path = calibrate_to_nominal(
-            robot, bus, options.unit or unit_of(options.port), options.file
-        )
+        calibration, path = calibrate_to_nominal(robot, bus, options.unit or unit_of(options.port), options.file)
     finally:
         bus.close()
     return f"calibrated unit {calibration.unit} of {robot.name}: {path}", 0
