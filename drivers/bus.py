@@ -17,6 +17,7 @@ from .ports import Port
 from .registers import Register
 
 MARGIN = 0.02  # s of patience beyond wire time: USB frames, a 16 ms adapter latency timer, a busy machine
+PATIENCE = 0.1  # s beyond wire time for one servo alone: set-up can wait, the tick cannot
 HELD_BACK = 0.0003  # s behind wire time from which a wait in one piece is cheaper than a timed one
 CACHED = 64  # requests kept as bytes
 OWED = 12  # lengths of unanswered requests that are avoided at once
@@ -88,7 +89,9 @@ class ActuatorBus:
 
     # ---- exchanges
 
-    def _exchange(self, request: bytes, ids: Sequence[int], size: int) -> dict[int, Packet]:
+    def _exchange(
+        self, request: bytes, ids: Sequence[int], size: int, margin: float | None = None
+    ) -> dict[int, Packet]:
         """Send a request and collect replies of `size` bytes; ids without one are missing from the result."""
         port = self.port
         statistics = self.statistics
@@ -100,7 +103,7 @@ class ActuatorBus:
         clock = port.clock
         wire = (len(request) + total) * self._byte_time + self.framing.reply_gap(count, size, port.baud_rate)
         begun = clock.now()
-        deadline = begun + wire + self.margin
+        deadline = begun + wire + (self.margin if margin is None else margin)
         port.write(request)
         if count > 1 and not self._held_back:
             clock.sleep_until(begun + wire)  # one wake-up instead of one per reply: nothing is whole before
@@ -165,16 +168,17 @@ class ActuatorBus:
 
     # ---- one servo
 
-    def ping(self, actuator_id: int) -> int | Fault:
+    def ping(self, actuator_id: int, *, margin: float = PATIENCE) -> int | Fault:
         """Ask a servo whether it is there.
 
         Args:
             actuator_id: The servo.
+            margin: Patience beyond wire time, s.
 
         Returns:
             Its status byte, or why there is none.
         """
-        found = self._exchange(self.framing.ping(actuator_id), (actuator_id,), 0)
+        found = self._exchange(self.framing.ping(actuator_id), (actuator_id,), 0, margin)
         packet = found.get(actuator_id)
         return packet.code if packet else self._silent(actuator_id)
 
@@ -190,11 +194,13 @@ class ActuatorBus:
             Per servo the packet whose data are exactly these bytes, or why there is none.
         """
         first, wanted = self._stretch(address, size)
+        margin = None
         if len(actuator_ids) == 1:
             request = self.framing.read(actuator_ids[0], first, wanted)
+            margin = PATIENCE
         else:
             request = self.framing.sync_read(actuator_ids, first, wanted)
-        found = self._exchange(request, actuator_ids, wanted)
+        found = self._exchange(request, actuator_ids, wanted, margin)
         skip = address - first
         results: dict[int, Packet | Fault] = {}
         for i in actuator_ids:
@@ -206,7 +212,7 @@ class ActuatorBus:
         return results
 
     def read(self, actuator_id: int, register: str) -> int:
-        """Read one register of one servo.
+        """Read one register of one servo, and once more if it stays silent.
 
         Args:
             actuator_id: The servo.
@@ -217,6 +223,9 @@ class ActuatorBus:
         """
         entry = self.framing.registers[register]
         result = self.read_bytes((actuator_id,), entry.address, entry.size)[actuator_id]
+        if isinstance(result, Fault):
+            self.statistics.retries += 1
+            result = self.read_bytes((actuator_id,), entry.address, entry.size)[actuator_id]
         if isinstance(result, Fault):
             raise BusError(f"reading {register}: {result.text}")
         return entry.decode(result.data)
@@ -236,7 +245,7 @@ class ActuatorBus:
         """
         entry = self._writable(register)
         request = self.framing.write(actuator_id, entry.address, entry.encode(value))
-        acknowledged = bool(self._exchange(request, (actuator_id,), 0))
+        acknowledged = bool(self._exchange(request, (actuator_id,), 0, PATIENCE))
         if verify:
             held = self.read(actuator_id, register)
             if held != value:
@@ -257,7 +266,7 @@ class ActuatorBus:
         Returns:
             The status byte, or why there is none.
         """
-        packet = self._exchange(request, (actuator_id,), 0).get(actuator_id)
+        packet = self._exchange(request, (actuator_id,), 0, PATIENCE).get(actuator_id)
         return packet.code if packet else self._silent(actuator_id)
 
     # ---- several servos
@@ -321,7 +330,7 @@ class ActuatorBus:
         Args:
             actuator_ids: Ids to try.
         """
-        return [i for i in actuator_ids if not isinstance(self.ping(i), Fault)]
+        return [i for i in actuator_ids if not isinstance(self.ping(i, margin=self.margin), Fault)]
 
     def close(self) -> None:
         """Give the port back; the servos stay as they are."""

@@ -10,8 +10,9 @@ import pytest
 
 from genba.drivers.arm import BenchArm
 from genba.drivers.bus import ActuatorBus
-from genba.drivers.ports import open_port
+from genba.drivers.ports import LinkLostError, open_port
 from genba.drivers.protocols.feetech_sts import FRAMING
+from genba.drivers.senses import RemoteSense
 from genba.drivers.virtual.process import TwinProcess
 from genba.robots.description import RobotDescription
 from genba.robots.errors import BusError
@@ -33,6 +34,46 @@ def test_the_arm_moves_and_stops_over_a_served_wire(robot: RobotDescription, kin
         report = arm.stop()
         assert report.confirmed
         assert arm.bus.statistics.checksum_errors == 0
+
+
+WORLD = """
+from genba.drivers.senses import SenseServer
+from genba.drivers.virtual.serve import serve
+from genba.robots.description import load_robot
+world = {"seed": 0}
+serve(
+    load_robot("so101"),
+    kind="tcp",
+    sense_server=SenseServer(
+        lambda: {"target": (0.1, float(world["seed"]))},
+        reset=lambda seed: world.update(seed=seed),
+        judge=lambda: {"is_success": world["seed"] == 3},
+    ),
+)
+"""
+
+
+def test_senses_live_beside_the_bus_in_one_process(robot: RobotDescription) -> None:
+    with TwinProcess((), command=("-c", WORLD), senses=True) as served:
+        assert served.sense is not None
+        with RemoteSense(served.sense) as sense, BenchArm.open(robot, served.port) as arm:
+            sense.reset(3)
+            assert sense.read() == {"target": (0.1, 3.0)}
+            assert sense.judge() == {"is_success": True}
+            arm.arm()
+            assert arm.stop().confirmed
+
+
+def test_a_second_client_is_turned_away() -> None:
+    with twin("tcp") as served:
+        first = ActuatorBus(open_port(served.port, 1_000_000), FRAMING)
+        assert first.ping(1) == 0
+        second = ActuatorBus(open_port(served.port, 1_000_000), FRAMING)
+        with pytest.raises(LinkLostError):
+            second.port.read(1, time.perf_counter() + 5.0)
+        assert first.ping(1) == 0
+        first.close()
+        second.close()
 
 
 def test_a_twin_that_cannot_start_says_why() -> None:
