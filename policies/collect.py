@@ -19,6 +19,7 @@ from ..robots.features import FeatureMap
 Array = NDArray[np.float32]
 
 LANES = 8  # cells per worker
+HOLD = 8  # ticks for which exploration stays the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +91,15 @@ class Job:
         seeds: One per episode.
         actor: Who acts; the expert if None.
         noise: Standard deviation of Gaussian noise on the motion sent, not on the gripper and not on the label.
-        expert_share: Share of episodes in which the expert acts in the learner's place.
+        explore: Standard deviation of the exploration: how much faster or slower than the learner asks, held for
+            `HOLD` ticks, because one tick of 33 ms alone changes next to nothing.
     """
 
     env: tuple[tuple[str, Any], ...]
     seeds: tuple[int, ...]
     actor: BatchActor | None = None
     noise: float = 0.0
-    expert_share: float = 0.0
+    explore: float = 0.0
 
 
 _CELLS: dict[tuple[tuple[str, Any], ...], list[CellEnv]] = {}
@@ -121,11 +123,10 @@ def run_job(job: Job) -> list[Trajectory]:
         if job.actor is None:
             chosen = labels
         else:
-            learned = job.actor(np.concatenate([batch["observation"], batch["desired_goal"]], axis=1))
-            chosen = np.where(np.array([[lane.by_expert] for lane in active]), labels, learned)
+            chosen = job.actor(np.concatenate([batch["observation"], batch["desired_goal"]], axis=1))
         still = []
         for lane, action, label in zip(active, chosen, labels, strict=True):
-            if lane.step(action, label, job.noise):
+            if lane.step(action, label, job):
                 still.append(lane)
                 continue
             done.append(lane.trajectory())
@@ -146,20 +147,27 @@ class _Lane:
     def start(self, seed: int, job: Job) -> None:
         self.seed = seed
         self.rng = np.random.default_rng((seed, 7))
-        self.by_expert = bool(self.rng.random() < job.expert_share)
+        self.pace: NDArray[np.float64] | None = None
         self.observation, info = self.env.reset(seed=seed)
         self.rows = [self.observation]
         self.actions: list[Array] = []
         self.labels: list[Array] = []
         self.success = bool(info["is_success"])
 
-    def step(self, action: Array, label: Array, noise: float) -> bool:
+    def step(self, action: Array, label: Array, job: Job) -> bool:
         """Act once; False when the episode is over."""
-        if noise:
-            jitter = self.rng.normal(0.0, noise, action.shape)
+        if job.noise:
+            jitter = self.rng.normal(0.0, job.noise, action.shape)
             if self.env.task.gripper:
                 jitter[-1] = 0.0
             action = action + jitter
+        if job.explore:
+            if self.pace is None or len(self.actions) % HOLD == 0:
+                self.pace = self.rng.normal(0.0, job.explore, action.shape)
+            grip = action[-1] + 0.5 * self.pace[-1]
+            action = action * (1.0 + self.pace) + self.rng.normal(0.0, 0.02, action.shape)
+            if self.env.task.gripper:
+                action[-1] = grip
         action = np.clip(action, -1.0, 1.0).astype(np.float32)
         self.observation, _, ended, cut, info = self.env.step(action)
         self.rows.append(self.observation)
@@ -202,12 +210,12 @@ class Collectors:
         *,
         actor: BatchActor | None = None,
         noise: float = 0.0,
-        expert_share: float = 0.0,
+        explore: float = 0.0,
     ) -> list[Trajectory]:
         """Run one episode per seed; see `Job` for the arguments. The result is in the order of the seeds."""
         parts = max(1, self._workers)
         jobs = [
-            Job(env=self._env, seeds=tuple(seeds[k::parts]), actor=actor, noise=noise, expert_share=expert_share)
+            Job(env=self._env, seeds=tuple(seeds[k::parts]), actor=actor, noise=noise, explore=explore)
             for k in range(parts)
             if len(seeds) > k
         ]

@@ -25,7 +25,7 @@ class ImitationRecipe:
     """How much of what.
 
     Attributes:
-        demonstrations: Episodes of the expert.
+        demonstrations: Episodes of the expert; the second half of them with noise.
         noise: Standard deviation of the noise on the expert's actions as sent.
         rounds: DAgger rounds.
         episodes: Learner episodes in each round.
@@ -149,9 +149,9 @@ class Imitation:
     def demonstrate(self, collectors: Collectors) -> tuple[Array, Array]:
         """Collect demonstrations; returns the feature statistics."""
         recipe = self.recipe
-        self.demonstrations = collectors.collect(
-            range(self.seed, self.seed + recipe.demonstrations), noise=recipe.noise
-        )
+        half = self.seed + recipe.demonstrations // 2
+        self.demonstrations = collectors.collect(range(self.seed, half))
+        self.demonstrations += collectors.collect(range(half, self.seed + recipe.demonstrations), noise=recipe.noise)
         self.labels.add(self.demonstrations)
         self.steps += sum(len(t) for t in self.demonstrations)
         return statistics(self.features, self.demonstrations)

@@ -1,0 +1,52 @@
+"""Checkpoints of a training run: tensors and plain values in one file, replaced in one step, read without pickle."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch as th
+
+from ..robots.errors import RefusedError
+
+VERSION = 1
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint; the one before stays whole until the new one is.
+
+    Args:
+        path: The file.
+        content: Tensors, numbers, strings, lists and dicts only.
+
+    Raises:
+        RefusedError: If the disk refuses; the earlier checkpoint is untouched.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            th.save({"version": VERSION, **content}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise RefusedError(
+            f"{path}: cannot be written ({error}); the checkpoint before it is whole: free some space and add --resume"
+        ) from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; nothing in it is executed.
+
+    Raises:
+        RefusedError: If there is none or it is damaged.
+    """
+    if not path.exists():
+        raise RefusedError(f"{path.parent}: holds no checkpoint to resume from; train without --resume first")
+    try:
+        content: dict[str, Any] = th.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise RefusedError(f"{path}: is damaged or no checkpoint of genba; train anew in another folder") from error
+    if content.get("version") != VERSION:
+        raise RefusedError(f"{path}: has version {content.get('version')!r}, this genba reads {VERSION}; train anew")
+    return content
