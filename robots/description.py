@@ -5,7 +5,6 @@ A robot's name is its file name; `robot_names()` is the directory listing plus t
 """
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import entry_points
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .checks import check
 from .errors import RefusedError, UnknownNameError
 from .servo import Drive
 from .state import Vector
@@ -158,7 +158,7 @@ class RobotDescription:
     Attributes:
         name: Catalogue name.
         title: Name for people.
-        urdf: URDF file, relative to `sim_assets/`.
+        urdf: URDF file, relative to `sim_assets/`, or to the TOML's own folder where a plug-in brings both.
         tolerance: Default tolerance class of tasks: "servo", "lab" or "industrial".
         control_rate_hz: Default rate of the tick; divides 240.
         joint_step: Full-scale change of a joint target in one tick of `joint_delta`, rad.
@@ -197,7 +197,9 @@ class RobotDescription:
     @cached_property
     def urdf_path(self) -> Path:
         """The URDF on disk."""
-        return asset_root() / self.urdf
+        beside = self.source.parent / self.urdf
+        ours = asset_root() / self.urdf
+        return beside if self.source.name and not ours.is_file() and beside.is_file() else ours
 
     @cached_property
     def joint_names(self) -> tuple[str, ...]:
@@ -311,59 +313,5 @@ def read_robot(path: Path) -> RobotDescription:
     robot = build(RobotDescription, {**table, "drives": {}}, str(path))
     object.__setattr__(robot, "drives", built)
     object.__setattr__(robot, "source", path)
-    _check(robot, path)
+    check(robot, path)
     return robot
-
-
-def _check(robot: RobotDescription, path: Path) -> None:
-    def refuse(text: str) -> None:
-        raise RefusedError(f"{path}: {text}")
-
-    if robot.name != path.stem:
-        refuse(f"name is {robot.name!r}, but the file is called {path.name}; they must agree")
-    if robot.tolerance not in ("servo", "lab", "industrial"):
-        refuse(f"tolerance is {robot.tolerance!r}; allowed: servo, lab, industrial")
-    if 240 % robot.control_rate_hz:
-        refuse(f"control_rate_hz is {robot.control_rate_hz}; it must divide 240")
-    names = [j.name for j in robot.joints]
-    if len(set(robot.actuator_names)) != len(names) + 1:
-        refuse("two joints have the same name")
-    if len(set(robot.actuator_ids)) != len(names) + 1:
-        refuse("two joints have the same actuator_id")
-    for joint in robot.joints:
-        where = f"joint {joint.name!r}"
-        if not joint.lower < joint.upper:
-            refuse(f"{where}: lower {joint.lower} is not below upper {joint.upper}")
-        for key in ("home", "park"):
-            if not joint.lower <= getattr(joint, key) <= joint.upper:
-                refuse(f"{where}: {key} {getattr(joint, key)} is outside {joint.lower}..{joint.upper}")
-        for key in ("max_velocity", "max_acceleration"):
-            if getattr(joint, key) <= 0.0:
-                refuse(f"{where}: {key} must be positive")
-        if joint.drive not in robot.drives:
-            refuse(f"{where}: drive {joint.drive!r} is not one of {', '.join(sorted(robot.drives))}")
-    gripper = robot.gripper
-    if gripper.drive not in robot.drives:
-        refuse(f"gripper: drive {gripper.drive!r} is not one of {', '.join(sorted(robot.drives))}")
-    if gripper.closed == gripper.open or len(gripper.opening) < 2:
-        refuse("gripper: closed and open must differ, and opening needs at least two values")
-    if any(b <= a for a, b in zip(gripper.opening, gripper.opening[1:], strict=False)):
-        refuse("gripper: opening must grow from closed to open")
-    limits = robot.limits
-    if any(a >= b for a, b in zip(limits.workspace_lower, limits.workspace_upper, strict=True)):
-        refuse("limits: workspace_lower must be below workspace_upper in x, y and z")
-    if len(limits.look_ahead) != len(names) + 1 or min(limits.look_ahead) <= 0.0:
-        refuse(f"limits: look_ahead needs {len(names) + 1} positive values, one per joint and one for the gripper")
-    for key in ("radius", "azimuth", "height", "yaw"):
-        low, high = getattr(robot.reach, key)
-        if low > high:
-            refuse(f"reach: {key} {low} is above {high}")
-    for key, drive in robot.drives.items():
-        if drive.kind not in ("servo", "impedance"):
-            refuse(f"drives.{key}: kind is {drive.kind!r}; allowed: servo, impedance")
-        if min(drive.stall_torque, drive.no_load_speed, drive.position_gain) <= 0.0:
-            refuse(f"drives.{key}: stall_torque, no_load_speed and position_gain must be positive")
-        if drive.kind == "servo" and drive.ticks_per_turn <= 0:
-            refuse(f"drives.{key}: a servo needs ticks_per_turn")
-    if not math.isfinite(robot.limits.tcp_speed) or robot.limits.tcp_speed <= 0.0:
-        refuse("limits: tcp_speed must be positive")

@@ -13,6 +13,7 @@ from .errors import RefusedError
 T = TypeVar("T")
 
 MAX_TOML_BYTES = 1_000_000
+LARGEST = 2**63  # no count, id or length of a robot needs more, and a float holds it
 
 
 def load_toml(path: Path) -> dict[str, Any]:
@@ -22,7 +23,8 @@ def load_toml(path: Path) -> dict[str, Any]:
         path: The file.
 
     Raises:
-        RefusedError: If the file is missing, too large, not UTF-8 or not TOML; the text names file and line.
+        RefusedError: If the file is missing, too large, nested too deeply, not UTF-8 or not TOML; the text names
+            file and line.
     """
     try:
         if path.stat().st_size > MAX_TOML_BYTES:
@@ -30,7 +32,9 @@ def load_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RefusedError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise RefusedError(f"{path}: tables or lists nested too deeply; a description needs three levels") from error
+    except ValueError as error:  # not TOML, not UTF-8, or an integer with more digits than Python converts
         raise RefusedError(f"{path}: not valid TOML: {error}") from error
 
 
@@ -51,7 +55,7 @@ def build(kind: type[T], table: object, where: str) -> T:
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
     for key in table:
         if key not in fields:
-            raise RefusedError(f"{where}: unknown key {key!r}; allowed: {', '.join(sorted(fields))}")
+            raise RefusedError(f"{where}: unknown key {_short(key)}; allowed: {', '.join(sorted(fields))}")
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in table:
@@ -69,7 +73,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         args = get_args(hint)
         if not isinstance(value, list):
-            raise RefusedError(f"{where}: expected a list, found {value!r}")
+            raise RefusedError(f"{where}: expected a list, found {_short(value)}")
         if len(args) == 2 and args[1] is Ellipsis:
             return tuple(_convert(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
         if len(args) != len(value):
@@ -78,11 +82,24 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return build(hint, value, where)  # type: ignore[arg-type]
     if hint is float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise RefusedError(f"{where}: expected a finite number, found {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _fits(value):
+            raise RefusedError(f"{where}: expected a finite number, found {_short(value)}")
         return float(value)
-    if hint is int and (isinstance(value, bool) or not isinstance(value, int)):
-        raise RefusedError(f"{where}: expected a whole number, found {value!r}")
+    if hint is int and (isinstance(value, bool) or not isinstance(value, int) or not _fits(value)):
+        raise RefusedError(f"{where}: expected a whole number, found {_short(value)}")
     if hint in (str, bool) and not isinstance(value, hint):
-        raise RefusedError(f"{where}: expected {hint.__name__}, found {value!r}")
+        raise RefusedError(f"{where}: expected {hint.__name__}, found {_short(value)}")
     return value
+
+
+def _fits(value: float) -> bool:
+    """Whether a number can be a float; an integer of 400 digits cannot."""
+    return -LARGEST < value < LARGEST if isinstance(value, int) else math.isfinite(value)
+
+
+def _short(value: object) -> str:
+    """A value as one line of an error text."""
+    if isinstance(value, int) and not _fits(value):
+        return f"a whole number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""Read the joints of a URDF safely: no DOCTYPE, no oversized file, no mesh outside the package.
+"""Read the joints of a URDF safely: no DOCTYPE, no oversized file, no mesh or texture outside the package.
 
 Only what kinematics needs is returned; inertias and shapes stay with the physics engine, which reads the same
 file after this check has let it through.
@@ -13,6 +13,7 @@ from .errors import RefusedError
 
 MAX_URDF_BYTES = 2_000_000
 MAX_MESH_BYTES = 20_000_000
+MAX_NAME = 255  # characters in a file name, the least that common file systems allow
 
 Triple = tuple[float, float, float]
 
@@ -54,8 +55,8 @@ def read_urdf(path: Path) -> dict[str, UrdfJoint]:
         Every joint by the name of its child link.
 
     Raises:
-        RefusedError: If the file is missing, too large, no XML, has a DOCTYPE, a non-finite number, a mesh
-            outside its folder, or two joints for one link.
+        RefusedError: If the file is missing, too large, no XML, has a DOCTYPE, a non-finite number, a mesh or
+            texture outside its folder, or two joints for one link.
     """
     try:
         size = path.stat().st_size
@@ -74,7 +75,7 @@ def read_urdf(path: Path) -> dict[str, UrdfJoint]:
         raise RefusedError(f"{path}: not valid XML: {error}") from error
     if root.tag != "robot":
         raise RefusedError(f"{path}: root element is <{root.tag}>, expected <robot>")
-    _check_meshes(root, path)
+    _check_files(root, path)
     joints: dict[str, UrdfJoint] = {}
     for element in root.iter("joint"):
         if element.find("parent") is None:
@@ -86,15 +87,27 @@ def read_urdf(path: Path) -> dict[str, UrdfJoint]:
     return joints
 
 
-def _check_meshes(root: ET.Element, path: Path) -> None:
+def _check_files(root: ET.Element, path: Path) -> None:
+    """Every element's `filename`, be it a mesh, a texture or a plug-in's own, must lie beside the URDF."""
     folder = path.parent.resolve()
-    for mesh in root.iter("mesh"):
-        name = mesh.get("filename", "").removeprefix("package://")
-        target = (folder / name).resolve()
-        if not target.is_relative_to(folder):
-            raise RefusedError(f"{path}: mesh {name!r} lies outside {folder.name}/; copy it beside the URDF")
-        if target.exists() and target.stat().st_size > MAX_MESH_BYTES:
-            raise RefusedError(f"{path}: mesh {name!r} is larger than {MAX_MESH_BYTES} bytes")
+    for element in root.iter():
+        written = element.get("filename")
+        if written is None:
+            continue
+        name = written.removeprefix("package://")
+        what = f"{path}: {element.tag} {name[:60]!r}"
+        if max(map(len, name.split("/"))) > MAX_NAME or not name.isprintable():
+            raise RefusedError(f"{what} is not a file name; use at most {MAX_NAME} printable characters")
+        try:
+            target = (folder / name).resolve()
+            inside = target.is_relative_to(folder)
+            size = target.stat().st_size if inside and target.exists() else 0
+        except OSError as error:
+            raise RefusedError(f"{what} cannot be looked up ({error.strerror})") from error
+        if not inside:
+            raise RefusedError(f"{what} lies outside {folder.name}/; copy it beside the URDF")
+        if size > MAX_MESH_BYTES:
+            raise RefusedError(f"{what} is larger than {MAX_MESH_BYTES} bytes")
 
 
 def _joint(element: ET.Element, path: Path) -> UrdfJoint:
