@@ -39,6 +39,7 @@ class ImprovementRecipe:
         actor_rate: Adam's for the actor.
         tau: Share of the critic that its target takes over per update.
         temperature: Spread of advantages, in their standard deviation, that changes a sample's weight by e.
+        anchor: Weight of the expert's labels, which keeps what the advantage does not speak about.
     """
 
     gamma: float = 0.985
@@ -53,7 +54,8 @@ class ImprovementRecipe:
     learning_rate: float = 1e-3
     actor_rate: float = 1e-4
     tau: float = 0.01
-    temperature: float = 0.7
+    temperature: float = 0.5
+    anchor: float = 1.0
 
 
 class Improvement:
@@ -174,6 +176,9 @@ class Improvement:
             weight = (advantage / (recipe.temperature * advantage.std())).clamp(max=2.0).exp()
         distance = (own - action).square().mean(dim=1)
         loss = (weight * distance).mean() / weight.mean()
+        x, label = self._labels
+        rows = self._rng.integers(len(x), size=recipe.batch)
+        loss = loss + recipe.anchor * (self._act(self._features(x[rows])) - label[rows]).square().mean()
         self._actor_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._actor_optimiser.step()
