@@ -230,6 +230,23 @@ def twin(options: argparse.Namespace) -> tuple[str, int]:
     return "", 0
 
 
+def demo(options: argparse.Namespace) -> tuple[str, int]:
+    """Train a policy, then run the same file over a serial bus on virtual arms; leaves a report."""
+    from .drivers.virtual.process import TwinProcess
+    from .policies.demo import demo as work
+
+    def make_twin(arguments: Sequence[str], senses: bool) -> TwinProcess:
+        return TwinProcess(arguments, senses=senses)
+
+    return work(options.out, make_twin, episodes=options.episodes, say=_announce)
+
+
+def demo_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `demo`."""
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the run and its report")
+    parser.add_argument("--episodes", type=policy.positive, default=20, help="over the wire, for each policy")
+
+
 def _announce(text: str) -> None:
     print(text, flush=True)
 
@@ -253,6 +270,7 @@ Verb = Callable[[argparse.Namespace], tuple[str, int]]
 Declare = Callable[[argparse.ArgumentParser], None]
 
 VERBS: dict[str, tuple[Verb, Declare]] = {
+    "demo": (demo, demo_arguments),
     "list": (list_things, list_arguments),
     "train": (policy.train, policy.train_arguments),
     "pack": (policy.pack, policy.pack_arguments),

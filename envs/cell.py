@@ -7,7 +7,7 @@ pairs before anything is placed; with deterministic pairs that makes a reset ind
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import atan2, pi, sqrt
+from math import atan2, cos, pi, sin, sqrt
 from types import TracebackType
 from typing import Self
 
@@ -238,6 +238,11 @@ class Cell:
         """Free the client when a cell is dropped without `close`."""
         if getattr(self, "client", -1) >= 0:
             self.close()
+
+
+def about_z(yaw: float) -> Quaternion:
+    """Quaternion xyzw of a turn about the vertical, rad."""
+    return 0.0, 0.0, sin(0.5 * yaw), cos(0.5 * yaw)
 
 
 def yaw_and_tilt(orientation: Quaternion, symmetry: int) -> tuple[float, float]:

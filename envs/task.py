@@ -24,7 +24,7 @@ from ..robots.success import Success, goal_fields
 from .cell import Cell
 
 Floats = npt.NDArray[np.float64]
-TOLERANCES = ("servo", "lab", "industrial")
+Sighting = tuple[Floats, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,10 @@ class Task(ABC):
             truth: True TCP pose.
             speed: True TCP speed in m/s and angular speed in rad/s.
         """
+
+    @abstractmethod
+    def show(self, cell: Cell, goal: Sighting, part: Sighting | None) -> None:
+        """Put goal and part where a recording saw them: position in m and yaw in rad each."""
 
     def sensed(self, cell: Cell) -> dict[str, Vector]:
         """True values of `sensed_fields`; noise and delay are added by the sense."""

@@ -38,11 +38,11 @@ class ImitationRecipe:
 
     demonstrations: int = 96
     noise: float = 0.2
-    rounds: int = 5
-    episodes: int = 32
+    rounds: int = 8
+    episodes: int = 40
     first_updates: int = 2500
-    updates: int = 1200
-    last_updates: int = 3000
+    updates: int = 1500
+    last_updates: int = 5000
     batch: int = 256
     learning_rate: float = 1e-3
 

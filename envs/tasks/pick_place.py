@@ -20,8 +20,8 @@ from ...robots.kinematics import Pose
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import goal_vector
-from ..cell import Body, Box, Cell, Quaternion, yaw_and_tilt
-from ..task import Floats, Task
+from ..cell import Body, Box, Cell, about_z, yaw_and_tilt
+from ..task import Floats, Sighting, Task
 from .teach_point import angle_between
 
 WIDTH = 0.024  # m, edge of the block
@@ -112,8 +112,15 @@ class PickPlace(Task):
         if part and abs(part[2] - h) > 1e-3:
             raise RefusedError(f"option 'part_pose' has z {part[2]}; a block on the table has z {h}")
         self.desired = goal_vector((gx, gy, seat), gyaw, self.symmetry)
-        cell.place("nest", (gx, gy, 0.0), _about_z(gyaw))
-        cell.place("block", (px, py, h), _about_z(pyaw))
+        cell.place("nest", (gx, gy, 0.0), about_z(gyaw))
+        cell.place("block", (px, py, h), about_z(pyaw))
+
+    def show(self, cell: Cell, goal: Sighting, part: Sighting | None) -> None:
+        """Put nest and block where they were seen."""
+        x, y, _ = goal[0].tolist()
+        cell.place("nest", (x, y, 0.0), about_z(goal[1]))
+        if part is not None:
+            cell.place("block", part[0].tolist(), about_z(part[1]))
 
     def sensed(self, cell: Cell) -> dict[str, Vector]:
         """True pose of the block."""
@@ -221,6 +228,3 @@ def _grip(robot: RobotDescription, opening: float) -> float:
     g = robot.gripper
     return 2.0 * (robot.gripper_at(opening) - g.closed) / (g.open - g.closed) - 1.0
 
-
-def _about_z(yaw: float) -> Quaternion:
-    return 0.0, 0.0, sin(0.5 * yaw), cos(0.5 * yaw)

@@ -17,8 +17,8 @@ from ...robots.features import Feature
 from ...robots.kinematics import Pose
 from ...robots.state import Vector
 from ...robots.success import goal_vector
-from ..cell import Body, Box, Cell
-from ..task import Floats, Task
+from ..cell import Body, Box, Cell, about_z
+from ..task import Floats, Sighting, Task
 
 GAIN = 0.18  # share of the remaining way asked for in one tick; more would overshoot behind the drives' lag
 
@@ -59,7 +59,11 @@ class TeachPoint(Task):
         given = self.pose_option(options, "goal")
         x, y, z, yaw = given or self.sample_pose(rng)
         self.desired = goal_vector((x, y, z), yaw, self.symmetry)
-        cell.place("taught", (x, y, z), (0.0, 0.0, float(np.sin(yaw / 2)), float(np.cos(yaw / 2))))
+        cell.place("taught", (x, y, z), about_z(yaw))
+
+    def show(self, cell: Cell, goal: Sighting, part: Sighting | None) -> None:
+        """Put the mark where the goal was."""
+        cell.place("taught", goal[0].tolist(), about_z(goal[1]))
 
     def achieved(self, cell: Cell, truth: Pose, speed: tuple[float, float]) -> Vector:
         """Pose and speed of the true TCP; there is nothing to let go of."""
