@@ -26,7 +26,24 @@ def quiet() -> Iterator[None]:
             os.close(copy)
 
 
+def window_possible() -> bool:
+    """Whether Bullet's window would find a display; on Linux it ends the whole process where there is none."""
+    if not sys.platform.startswith("linux"):
+        return True
+    if not os.environ.get("DISPLAY"):
+        return False
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return False
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = x11.XOpenDisplay(None)
+    if display:
+        x11.XCloseDisplay(ctypes.c_void_p(display))
+    return bool(display)
+
+
 with quiet():
     import pybullet as bullet
 
-__all__ = ["bullet", "quiet"]
+__all__ = ["bullet", "quiet", "window_possible"]

@@ -14,7 +14,7 @@ from typing import Self
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.urdf import read_urdf
-from .bullet import bullet, quiet
+from .bullet import bullet, quiet, window_possible
 
 Triple = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -64,7 +64,7 @@ class Cell:
     """The simulated world of one episode after another."""
 
     def __init__(
-        self, robot: RobotDescription, *, physics_rate_hz: int = 240, human: bool = False, table: bool = True
+        self, robot: RobotDescription, *, physics_rate_hz: int = 240, human: bool = False
     ) -> None:
         """Open a client and load the arm.
 
@@ -72,14 +72,15 @@ class Cell:
             robot: The arm, fixed with its base frame at the world's origin; the table top is z = 0.
             physics_rate_hz: Substeps per second.
             human: Open Bullet's window instead of running headless.
-            table: Draw a table top.
 
         Raises:
             RefusedError: If the URDF is unsafe or no window can be opened.
         """
         self.robot = robot
         read_urdf(robot.urdf_path)
-        self.client = bullet.connect(bullet.GUI if human else bullet.DIRECT)
+        self.client = -1
+        if not human or window_possible():
+            self.client = bullet.connect(bullet.GUI if human else bullet.DIRECT)
         if self.client < 0:
             raise RefusedError("Bullet cannot open a window here; use render_mode='rgb_array', which needs no display")
         self.physics_dt = 1.0 / physics_rate_hz
@@ -102,19 +103,22 @@ class Cell:
         with quiet():
             self.arm = bullet.loadURDF(str(robot.urdf_path), useFixedBase=True, flags=flags, physicsClientId=c)
         plane = bullet.createCollisionShape(bullet.GEOM_PLANE, planeNormal=[0, 0, 1], physicsClientId=c)
-        self.table = bullet.createMultiBody(0.0, plane, physicsClientId=c)
+        self.table = bullet.createMultiBody(0.0, plane, self._table_top(), physicsClientId=c)
         bullet.changeDynamics(self.table, -1, lateralFriction=1.0, physicsClientId=c)
-        if table:
-            self._draw_table()
 
-    def _draw_table(self) -> None:
+    def _table_top(self) -> int:
+        """What the table looks like; it collides as an endless plane at z = 0."""
         low, high = self.robot.limits.workspace_lower, self.robot.limits.workspace_upper
-        half = [0.5 * (high[0] + 0.16), 0.5 * (high[1] - low[1]) + 0.02, 0.01]
-        shape = bullet.createVisualShape(
-            bullet.GEOM_BOX, halfExtents=half, rgbaColor=[0.80, 0.82, 0.84, 1.0], physicsClientId=self.client
+        half = [0.5 * (high[0] + 0.18), 0.5 * (high[1] - low[1]) + 0.02, 0.01]
+        at = [0.5 * (high[0] - 0.12), 0.5 * (low[1] + high[1]), -0.0102]
+        shape: int = bullet.createVisualShape(
+            bullet.GEOM_BOX,
+            halfExtents=half,
+            rgbaColor=[0.70, 0.73, 0.76, 1.0],
+            visualFramePosition=at,
+            physicsClientId=self.client,
         )
-        at = [0.5 * (high[0] - 0.10), 0.5 * (low[1] + high[1]), -0.0105]
-        bullet.createMultiBody(0.0, -1, shape, at, physicsClientId=self.client)
+        return shape
 
     def add(self, body: Body) -> int:
         """Put a body into the cell, parked out of the way.

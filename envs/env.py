@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from gymnasium.utils import EzPickle
 
 from ..robots.controller import make_controller
 from ..robots.description import load_robot
@@ -28,12 +29,13 @@ RENDER_MODES = ("human", "rgb_array")
 START_SPREAD = 0.03  # rad by which each joint may start away from home
 
 
-class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]]):
+class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
     """One cell, one arm, one task.
 
     Observations are dicts of float32 vectors `observation`, `achieved_goal` and `desired_goal`; actions are
     float32 in [-1, 1]. An episode ends with success (unless `terminate_on_success` is off) or at the horizon,
     which the environment counts itself, because it follows from the task's time limit and the control rate.
+    A pickled environment comes back as a new cell built the same way.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 30}
@@ -73,6 +75,21 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]]):
         Raises:
             RefusedError: If a name or number is not offered; the text lists what is.
         """
+        EzPickle.__init__(
+            self,
+            task,
+            robot,
+            tolerance=tolerance,
+            obs=obs,
+            reward=reward,
+            control=control,
+            render_mode=render_mode,
+            noise=noise,
+            realism=realism,
+            control_rate_hz=control_rate_hz,
+            physics_rate_hz=physics_rate_hz,
+            terminate_on_success=terminate_on_success,
+        )
         if obs != "state":
             raise RefusedError(f"no observation mode named {obs!r}; there are: state")
         if reward not in ("sparse", "dense"):

@@ -79,10 +79,10 @@ class PickPlace(Task):
 
     def build(self, cell: Cell) -> None:
         """Make the block and a nest whose rim leaves the tolerance as clearance."""
-        orange = (0.95, 0.45, 0.10, 1.0)
+        green = (0.18, 0.68, 0.32, 1.0)
         steel, blue = (0.30, 0.34, 0.40, 1.0), (0.16, 0.42, 0.72, 1.0)
         h = 0.5 * WIDTH
-        cell.add(Body(name="block", boxes=(Box(half=(h, h, h), colour=orange),), mass=MASS))
+        cell.add(Body(name="block", boxes=(Box(half=(h, h, h), colour=green),), mass=MASS))
         inner = h + self.success.position_tolerance
         wall = 0.0025
         outer = inner + 2 * wall
