@@ -80,6 +80,8 @@ class Cell:
         read_urdf(robot.urdf_path)
         self.client = -1
         if not human or window_possible():
+            self.client = -1
+        if not human or window_possible():
             self.client = bullet.connect(bullet.GUI if human else bullet.DIRECT)
         if self.client < 0:
             raise RefusedError("Bullet cannot open a window here; use render_mode='rgb_array', which needs no display")

@@ -19,6 +19,7 @@ from ..robots.kinematics import Kinematics, Pose
 from ..robots.observation import GROUPS, Observation
 from ..robots.state import Vector
 from ..robots.station import Station
+from .bullet import window_possible
 from .cell import Cell
 from .senses import PoseSense, TruthSense
 from .sim_arm import Realism, SimArm
@@ -107,7 +108,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self.dt = 1.0 / rate
         self.horizon = round(self.task.horizon_s * rate)
         self.render_mode = render_mode
-        self.metadata = {"render_modes": list(RENDER_MODES), "render_fps": rate}
+        offered = [mode for mode in RENDER_MODES if mode != "human" or window_possible()]
+        self.metadata = {"render_modes": offered, "render_fps": rate}
         self._dense = reward == "dense"
         self._terminates = terminate_on_success
         self._hold_ticks = round(self.task.success.hold_s * rate)

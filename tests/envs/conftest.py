@@ -1,0 +1,59 @@
+"""Environments over the whole catalogue: a new task or arm is tested by existing."""
+
+from collections.abc import Callable, Iterator
+
+import gymnasium as gym
+import pytest
+
+from genba.envs.env import CellEnv
+from genba.envs.tasks import load_task, task_names
+from genba.robots.description import robot_names
+
+COMBINATIONS = [
+    (task, robot)
+    for task in task_names()
+    for robot in robot_names()
+    if not load_task(task).robots or robot in load_task(task).robots
+]
+
+Make = Callable[..., CellEnv]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that asks for `combination`, `env` or `scratch` for each task and arm."""
+    if {"combination", "env"} & set(metafunc.fixturenames):
+        names = [f"{task}-{robot}" for task, robot in COMBINATIONS]
+        metafunc.parametrize("combination", COMBINATIONS, ids=names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[dict[tuple[str, str], CellEnv]]:
+    """Environments already built; resets are exact, so tests may share them."""
+    built: dict[tuple[str, str], CellEnv] = {}
+    yield built
+    for env in built.values():
+        env.close()
+
+
+@pytest.fixture
+def env(shared: dict[tuple[str, str], CellEnv], combination: tuple[str, str]) -> CellEnv:
+    """The shared environment of a combination, in its default form."""
+    if combination not in shared:
+        shared[combination] = CellEnv(*combination)
+    return shared[combination]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Build environments through Gymnasium's registry that are closed when the test ends."""
+    made: list[CellEnv] = []
+
+    def build(task: str, robot: str, **options: object) -> CellEnv:
+        found = gym.make(f"genba.envs:genba/{task}-v0", robot=robot, **options).unwrapped
+        assert isinstance(found, CellEnv)
+        made.append(found)
+        return found
+
+    yield build
+    for each in made:
+        each.close()
