@@ -10,6 +10,4 @@ from .tasks import task_names
 
 for _name in task_names():
     if f"genba/{_name}-v0" not in gymnasium.registry:
-        gymnasium.register(
-            id=f"genba/{_name}-v0", entry_point="genba.envs.env:CellEnv", kwargs={"task": _name}
-        )
+        gymnasium.register(id=f"genba/{_name}-v0", entry_point="genba.envs.env:CellEnv", kwargs={"task": _name})

@@ -63,9 +63,7 @@ class Body:
 class Cell:
     """The simulated world of one episode after another."""
 
-    def __init__(
-        self, robot: RobotDescription, *, physics_rate_hz: int = 240, human: bool = False
-    ) -> None:
+    def __init__(self, robot: RobotDescription, *, physics_rate_hz: int = 240, human: bool = False) -> None:
         """Open a client and load the arm.
 
         Args:
@@ -79,8 +77,6 @@ class Cell:
         self.robot = robot
         read_urdf(robot.urdf_path)
         self.client = -1
-        if not human or window_possible():
-            self.client = -1
         if not human or window_possible():
             self.client = bullet.connect(bullet.GUI if human else bullet.DIRECT)
         if self.client < 0:
@@ -99,9 +95,7 @@ class Cell:
             physicsClientId=c,
         )
         bullet.setGravity(0.0, 0.0, -9.81, physicsClientId=c)
-        flags = (
-            bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_MERGE_FIXED_LINKS | bullet.URDF_USE_IMPLICIT_CYLINDER
-        )
+        flags = bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_MERGE_FIXED_LINKS | bullet.URDF_USE_IMPLICIT_CYLINDER
         with quiet():
             self.arm = bullet.loadURDF(str(robot.urdf_path), useFixedBase=True, flags=flags, physicsClientId=c)
         plane = bullet.createCollisionShape(bullet.GEOM_PLANE, planeNormal=[0, 0, 1], physicsClientId=c)
@@ -277,5 +271,3 @@ def yaw_and_tilt(orientation: Quaternion, symmetry: int) -> tuple[float, float]:
     turn = 2.0 * pi / symmetry
     yaw -= turn * round(yaw / turn)
     return yaw, atan2(sqrt(max(0.0, 1.0 - rise * rise)), rise)
-
-

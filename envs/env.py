@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from math import sqrt
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -39,7 +39,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
     A pickled environment comes back as a new cell built the same way.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 30}
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 30}
 
     def __init__(
         self,
@@ -139,9 +139,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self._step = 0
         self._saved: dict[int, tuple[object, ...]] = {}
         self.action_space = spaces.Box(-1.0, 1.0, (controller.action_size,), np.float32)
-        self.observation_space = spaces.Dict(
-            {g: spaces.Box(*self.spec_.bounds(g), dtype=np.float32) for g in GROUPS}
-        )
+        boxes: dict[str, spaces.Space[Any]] = {g: spaces.Box(*self.spec_.bounds(g), dtype=np.float32) for g in GROUPS}
+        self.observation_space = spaces.Dict(boxes)  # type: ignore[assignment]
 
     def _achieved(self) -> Vector:
         truth, speed = self._truth()
@@ -195,15 +194,11 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         except (TypeError, ValueError):
             values = ()
         limits = ", ".join(f"{j.name} {j.lower}..{j.upper}" for j in joints)
-        if len(values) != len(joints) or not all(
-            j.lower <= v <= j.upper for j, v in zip(joints, values, strict=False)
-        ):
+        if len(values) != len(joints) or not all(j.lower <= v <= j.upper for j, v in zip(joints, values, strict=False)):
             raise RefusedError(f"option 'joint_positions' is {options['joint_positions']!r}; allowed, in rad: {limits}")
         return values
 
-    def step(
-        self, action: npt.NDArray[np.float32]
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Run one tick.
 
         Args:
@@ -226,9 +221,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         return observation, reward, done and self._terminates, self._step >= self.horizon, info
 
     def _info(self, observation: Observation, *, met: bool) -> dict[str, Any]:
-        terms = self.task.success.terms(
-            observation["achieved_goal"].tolist(), observation["desired_goal"].tolist()
-        )
+        terms = self.task.success.terms(observation["achieved_goal"].tolist(), observation["desired_goal"].tolist())
         held = self._held * self.dt
         terms["held_s"] = {"value": held, "limit": self.task.success.hold_s, "ok": self._held >= self._hold_ticks}
         return {"is_success": self._held >= self._hold_ticks, "success_terms": terms, "met": met}
@@ -249,7 +242,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         rewards = self.task.success.reward_batch(achieved_goal, desired_goal, dense=self._dense)
         return float(rewards) if rewards.ndim == 0 else rewards
 
-    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> npt.NDArray[np.uint8] | None:
         """A picture of the cell, (height, width, 3) uint8, in mode "rgb_array"; no display and no GL needed."""
         if self.render_mode == "rgb_array":
             return self._camera.picture(self.cell, 480, 360)
@@ -259,7 +252,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         """What the scripted expert would do now."""
         batch = {g: observation[g][None] for g in ("observation", "desired_goal")}
         actions = type(self.task).expert(self.robot, self.fields(batch))
-        return actions[0].astype(np.float32)
+        chosen: npt.NDArray[np.float32] = actions[0].astype(np.float32)
+        return chosen
 
     def fields(self, batch: Mapping[str, npt.NDArray[np.floating]]) -> dict[str, npt.NDArray[np.float64]]:
         """Cut batched observation and goal vectors into named float64 fields."""

@@ -88,4 +88,3 @@ def film(
 
 def _yaw(pair: npt.NDArray[np.float64], symmetry: int) -> float:
     return atan2(float(pair[0]), float(pair[1])) / symmetry
-

@@ -122,9 +122,7 @@ class SimArm:
     def _free_motors(self) -> None:
         c, arm = self.cell.client, self.cell.arm
         for k in range(-1, bullet.getNumJoints(arm, c)):
-            bullet.changeDynamics(
-                arm, k, linearDamping=0.0, angularDamping=0.0, jointDamping=0.0, physicsClientId=c
-            )
+            bullet.changeDynamics(arm, k, linearDamping=0.0, angularDamping=0.0, jointDamping=0.0, physicsClientId=c)
         bullet.setJointMotorControlArray(
             arm, self._joints, bullet.VELOCITY_CONTROL, forces=[0.0] * len(self._joints), physicsClientId=c
         )
@@ -134,9 +132,7 @@ class SimArm:
             self._add_rotor(joint, drive.armature * share)
         for link in self._robot.gripper.finger_links:
             if link in self.links:
-                bullet.changeDynamics(
-                    arm, self.links[link], lateralFriction=1.0, frictionAnchor=1, physicsClientId=c
-                )
+                bullet.changeDynamics(arm, self.links[link], lateralFriction=1.0, frictionAnchor=1, physicsClientId=c)
 
     def _add_rotor(self, joint: int, armature: float) -> None:
         """Add a rotor's inertia about the joint axis, or its mass to a sliding link."""

@@ -16,6 +16,14 @@ Array = NDArray[np.float32]
 class Features(BaseFeaturesExtractor):
     """Relative features, normalised with fixed statistics; nothing here is trained."""
 
+    left: th.Tensor
+    right: th.Tensor
+    near: th.Tensor
+    origin: th.Tensor
+    matrix: th.Tensor
+    mean: th.Tensor
+    scale: th.Tensor
+
     def __init__(
         self, observation_space: gym.spaces.Dict, features: FeatureMap, mean: Sequence[float], std: Sequence[float]
     ) -> None:

@@ -27,7 +27,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
             th.save({"version": VERSION, **content}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
         raise RefusedError(

@@ -160,12 +160,12 @@ class _Lane:
             jitter = self.rng.normal(0.0, job.noise, action.shape)
             if self.env.task.gripper:
                 jitter[-1] = 0.0
-            action = action + jitter
+            action = (action + jitter).astype(np.float32)
         if job.explore:
             if self.pace is None or len(self.actions) % HOLD == 0:
                 self.pace = self.rng.normal(0.0, job.explore, action.shape)
             grip = action[-1] + 0.5 * self.pace[-1]
-            action = action * (1.0 + self.pace) + self.rng.normal(0.0, 0.02, action.shape)
+            action = (action * (1.0 + self.pace) + self.rng.normal(0.0, 0.02, action.shape)).astype(np.float32)
             if self.env.task.gripper:
                 action[-1] = grip
         action = np.clip(action, -1.0, 1.0).astype(np.float32)

@@ -240,14 +240,16 @@ def _sections(legs: Sequence[Leg], rows: Sequence[tuple[str, ...]], trained: flo
     sections.append(
         Text(
             title="What was run",
-            text="\n\n".join(
-                f"{leg.bundle.manifest.task.name}: trained by {leg.bundle.manifest.provenance.command}; envelope limits "
-                f"that acted: {', '.join(f'{k} {v}' for k, v in leg.bench['interventions'].items()) or 'none'}."
-                for leg in legs
-            ),
+            text="\n\n".join(_told(leg) for leg in legs),
         )
     )
     return sections
+
+
+def _told(leg: Leg) -> str:
+    manifest = leg.bundle.manifest
+    acted = ", ".join(f"{reason} {count}" for reason, count in leg.bench["interventions"].items()) or "none"
+    return f"{manifest.task.name}: trained by {manifest.provenance.command}; envelope limits that acted: {acted}."
 
 
 def _pictures(leg: Leg) -> list[Section]:

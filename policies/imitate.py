@@ -107,7 +107,7 @@ def fit(
         action = th.tanh(actor.mu(actor.latent_pi(inputs[rows])))  # type: ignore[operator]
         loss = th.nn.functional.smooth_l1_loss(action, y[rows], beta=0.1)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         total += loss.item()
         if step % 100 == 99:

@@ -120,7 +120,7 @@ class Improvement:
     def _features(self, x: th.Tensor) -> th.Tensor:
         obs = {"observation": x[:, : self._split], "desired_goal": x[:, self._split :]}
         with th.no_grad():
-            return self.model.policy.actor.features_extractor(obs)  # type: ignore[no-any-return, operator]
+            return self.model.policy.actor.features_extractor(obs)  # type: ignore[no-any-return]
 
     def _act(self, features: th.Tensor) -> th.Tensor:
         actor = self.model.policy.actor
@@ -147,9 +147,10 @@ class Improvement:
                 value = th.min(*[q(joined) for q in target.q_networks])[:, 0]
                 wanted = th.as_tensor(batch.reward) + th.as_tensor(batch.discount) * value.clamp(self._lowest, 0.0)
             joined = th.cat((now, action), dim=1)
-            critic_loss = sum(th.nn.functional.mse_loss(q(joined)[:, 0], wanted) for q in critic.q_networks)
+            losses = [th.nn.functional.mse_loss(q(joined)[:, 0], wanted) for q in critic.q_networks]
+            critic_loss = th.stack(losses).sum()
             self._critic_optimiser.zero_grad(set_to_none=True)
-            critic_loss.backward()
+            critic_loss.backward()  # type: ignore[no-untyped-call]
             self._critic_optimiser.step()
             sums["critic_loss"] = sums.get("critic_loss", 0.0) + critic_loss.item()
             sums["value"] = sums.get("value", 0.0) + float(wanted.mean())
@@ -163,9 +164,7 @@ class Improvement:
                 on_update({k: v / 100 for k, v in sums.items()})
                 sums = {}
 
-    def _move_actor(
-        self, now: th.Tensor, action: th.Tensor, wanted: th.Tensor, sums: dict[str, float]
-    ) -> None:
+    def _move_actor(self, now: th.Tensor, action: th.Tensor, wanted: th.Tensor, sums: dict[str, float]) -> None:
         """Follow the actions that turned out better than the critic expects of the actor itself."""
         recipe, critic = self.recipe, self.model.policy.critic
         own = self._act(now)
@@ -180,7 +179,7 @@ class Improvement:
         rows = self._rng.integers(len(x), size=recipe.batch)
         loss = loss + recipe.anchor * (self._act(self._features(x[rows])) - label[rows]).square().mean()
         self._actor_optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._actor_optimiser.step()
         sums["actor_loss"] = sums.get("actor_loss", 0.0) + 2.0 * loss.item()
         sums["advantage"] = sums.get("advantage", 0.0) + 2.0 * float(advantage.std())

@@ -99,7 +99,9 @@ class Replay:
         goal[relabel, 5:GOAL_SIZE] = self._desired[at[relabel], 5:GOAL_SIZE]
         longest = len(self._powers) - 1
         reach = np.minimum(at[:, None] + 1 + np.arange(longest)[None], end[:, None])
-        met = self._success.met_batch(self._achieved[reach], np.broadcast_to(goal[:, None], (count, longest, GOAL_SIZE)))
+        met = self._success.met_batch(
+            self._achieved[reach], np.broadcast_to(goal[:, None], (count, longest, GOAL_SIZE))
+        )
         taken = np.minimum(longest, end - at)
         met &= np.arange(longest)[None] < taken[:, None]
         ended = met.any(axis=1)

@@ -1,7 +1,6 @@
 """`run.json`: what the trainer knows and the weights do not say, for `genba pack`."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ def write_run(
     partial = path.with_suffix(".partial")
     try:
         partial.write_text(json.dumps(table, indent=1), encoding="utf-8")
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise RefusedError(f"{path}: cannot be written ({error.strerror}); free some space and add --resume") from error

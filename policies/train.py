@@ -193,9 +193,7 @@ class _Run:
         while im.round < im.recipe.rounds:
             started = time.monotonic()
             losses: list[float] = []
-            im.run_round(
-                self.model.policy.actor, self.mean, self.std, collectors, self.generator, losses.append
-            )
+            im.run_round(self.model.policy.actor, self.mean, self.std, collectors, self.generator, losses.append)
             self.seconds += time.monotonic() - started
             logger.record("imitate/success", im.success)
             logger.record("imitate/loss", losses[-1])
@@ -205,9 +203,7 @@ class _Run:
 
     def _replay(self, capacity: int) -> Replay:
         r = self.recipe
-        return Replay(
-            self.env.task.success, gamma=r.gamma, steps=r.steps, hindsight=r.hindsight, capacity=capacity
-        )
+        return Replay(self.env.task.success, gamma=r.gamma, steps=r.steps, hindsight=r.hindsight, capacity=capacity)
 
     def _improve(self, collectors: Collectors, logger: Logger, advance: Callable[[str], None]) -> None:
         recipe, im = self.recipe, self.imitation

@@ -29,7 +29,7 @@ class WarmPolicy(MultiInputPolicy):
     def make_critic(self, features_extractor: Any = None) -> ContinuousCritic:
         """Build SB3's critic and give its networks layer normalisation."""
         critic = super().make_critic(features_extractor)
-        size = critic.features_extractor.features_dim + self.action_space.shape[0]  # type: ignore[operator, index]
+        size = critic.features_extractor.features_dim + self.action_space.shape[0]  # type: ignore[index]
         critic.q_networks = [_q_network(size) for _ in critic.q_networks]
         for k, network in enumerate(critic.q_networks):
             critic.add_module(f"qf{k}", network)

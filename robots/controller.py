@@ -166,7 +166,11 @@ def make_controller(mode: str, robot: RobotDescription, *, gripper: bool) -> Arm
     Raises:
         RefusedError: If there is no such mode.
     """
-    makers = {"joint_delta": JointDelta, "joint_position": JointPosition, "ee_delta": EndEffectorDelta}
+    makers: dict[str, type[JointDelta] | type[JointPosition] | type[EndEffectorDelta]] = {
+        "joint_delta": JointDelta,
+        "joint_position": JointPosition,
+        "ee_delta": EndEffectorDelta,
+    }
     if mode not in makers:
         raise RefusedError(f"no control mode named {mode!r}; there are: {', '.join(CONTROL_MODES)}")
     return makers[mode](robot, gripper=gripper)

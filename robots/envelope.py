@@ -142,8 +142,7 @@ class SafetyEnvelope:
     def _check(self, target: Sequence[float], state: ArmState, dt: float) -> None:
         if len(target) != len(self._rows):
             raise RefusedError(
-                f"target has {len(target)} values; {self.robot.name} needs {len(self._rows)}: "
-                f"{', '.join(self._names)}"
+                f"target has {len(target)} values; {self.robot.name} needs {len(self._rows)}: {', '.join(self._names)}"
             )
         # A sum is finite only if all terms are, save for overflow and inf - inf, which also must not pass.
         if not isfinite(sum(target)):
@@ -246,8 +245,7 @@ class SafetyEnvelope:
             y += jy * lead
             z += jz * lead
             stopping = (v if v >= 0.0 else -v) / self._rows[k][3]
-            if stopping > brake:
-                brake = stopping
+            brake = max(brake, stopping)
         limits = self.robot.limits
         speed = sqrt(dx * dx + dy * dy + dz * dz)
         scale = 1.0

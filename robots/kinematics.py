@@ -37,7 +37,7 @@ class Pose:
     __slots__ = ("_joints", "_rows", "position", "x_axis", "y_axis", "z_axis")
 
     def __init__(
-        self, position: Triple, x_axis: Triple, y_axis: Triple, z_axis: Triple, joints: list[tuple[bool, Row]]
+        self, position: Triple, x_axis: Triple, y_axis: Triple, z_axis: Triple, joints: Sequence[tuple[bool, Row]]
     ) -> None:
         """Keep the frame and, per joint, whether it slides and its axis and origin in the base frame."""
         self.position = position
@@ -304,9 +304,7 @@ def _times(p: Row, q: Row) -> tuple[float, float, float, float, float, float, fl
     )  # fmt: skip
 
 
-def damped_least_squares(
-    jacobian: Floats, twist: Floats, *, damping: float, posture: Floats | None = None
-) -> Floats:
+def damped_least_squares(jacobian: Floats, twist: Floats, *, damping: float, posture: Floats | None = None) -> Floats:
     """Joint step that follows a twist and stays finite at singularities.
 
     Minimises |J dq - twist|^2 + damping^2 |dq - posture|^2 (Wampler 1986); directions that the task leaves
@@ -323,7 +321,8 @@ def damped_least_squares(
     right = jacobian.T @ twist
     if posture is not None:
         right += (damping * damping) * posture
-    return np.linalg.solve(square, right)
+    step = np.linalg.solve(square, right)
+    return np.asarray(step, np.float64)
 
 
 def rpy_matrix(roll: float, pitch: float, yaw: float) -> Floats:
@@ -363,7 +362,8 @@ def rotation_vector(rotation: Floats) -> Floats:
         return 0.5 * vector
     axis = np.sqrt(np.maximum((np.diag(rotation) + 1.0) / 2.0, 0.0))
     axis[1:] *= np.where(rotation[0, 1:] < 0.0, -1.0, 1.0) if axis[0] > 0.0 else 1.0
-    return axis * angle
+    turned: Floats = axis * angle
+    return turned
 
 
 def _z_onto(axis: Floats) -> Floats:
@@ -376,7 +376,7 @@ def _z_onto(axis: Floats) -> Floats:
     cross = np.array([-y, x, 0.0])
     skew = np.array([[0.0, 0.0, x], [0.0, 0.0, y], [-x, -y, 0.0]])
     sine2 = float(cross @ cross)
-    return np.eye(3) + skew + skew @ skew * ((1.0 - z) / sine2)
+    return np.asarray(np.eye(3) + skew + skew @ skew * ((1.0 - z) / sine2), np.float64)
 
 
 def facing_down(yaw: float) -> tuple[float, float, float, float]:

@@ -1,6 +1,5 @@
 """One row per tick: when, what was asked, what was allowed and why, what was measured, what the policy saw."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +81,10 @@ class Recorder:
         partial = path.with_suffix(".partial.npz")
         try:
             with partial.open("wb") as file:
-                np.savez_compressed(file, **columns)
-            os.replace(partial, path)
+                np.savez_compressed(file, allow_pickle=False, **columns)
+            partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise RefusedError(f"{path}: cannot be written ({error.strerror}); free some space or name another") from error
+            raise RefusedError(
+                f"{path}: cannot be written ({error.strerror}); free some space or name another"
+            ) from error

@@ -203,9 +203,7 @@ class Gearbox:
         """
         blend = self._blend
         leans, out = [], []
-        for q, torque, lean, half, scale in zip(
-            positions, motors, self.leans, self._halves, self._scales, strict=True
-        ):
+        for q, torque, lean, half, scale in zip(positions, motors, self.leans, self._halves, self._scales, strict=True):
             push = torque * scale
             if push > 1.0:
                 push = 1.0

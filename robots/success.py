@@ -180,5 +180,3 @@ def _chord_batch(a: npt.NDArray[np.float64], d: npt.NDArray[np.float64]) -> npt.
     s, c = a[..., 3] - d[..., 3], a[..., 4] - d[..., 4]
     result: npt.NDArray[np.float64] = np.sqrt(s * s + c * c)
     return result
-
-

@@ -100,7 +100,7 @@ class PickPlace(Task):
         goal, part = self.pose_option(options, "goal"), self.pose_option(options, "part_pose")
         for _ in range(200):
             gx, gy, _, gyaw = goal or self.sample_pose(rng, (seat, seat))
-            px, py, pz, pyaw = part or self.sample_pose(rng, (h, h))
+            px, py, _, pyaw = part or self.sample_pose(rng, (h, h))
             if np.hypot(gx - px, gy - py) >= APART:
                 break
             if goal and part:
@@ -227,4 +227,3 @@ def _grip(robot: RobotDescription, opening: float) -> float:
     """Gripper action that asks for an opening in m."""
     g = robot.gripper
     return 2.0 * (robot.gripper_at(opening) - g.closed) / (g.open - g.closed) - 1.0
-

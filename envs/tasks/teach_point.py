@@ -78,7 +78,8 @@ class TeachPoint(Task):
         turn = angle_between(fields["goal_yaw"], fields["tcp_yaw"])
         action = np.concatenate([way * (GAIN / robot.ee_step), turn * (GAIN / robot.ee_turn)], axis=1)
         # One scale for all axes keeps the path straight.
-        return action / np.maximum(1.0, np.abs(action).max(axis=1, keepdims=True))
+        scaled: Floats = action / np.maximum(1.0, np.abs(action).max(axis=1, keepdims=True))
+        return scaled
 
 
 def angle_between(a: Floats, b: Floats) -> Floats:
