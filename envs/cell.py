@@ -20,7 +20,9 @@ Triple = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 Colour = tuple[float, float, float, float]
 
-PARK_DISTANCE = 50.0  # m below the table; farther than any contact cache reaches
+# m above and beside the table, farther than any contact cache reaches. Below it a body would lie deep inside the plane
+# and bring that contact along from the second episode on.
+PARK_DISTANCE = 50.0
 UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 
@@ -164,7 +166,7 @@ class Cell:
         """Forget every contact: park all loose bodies far apart and refresh the collision pairs."""
         c = self.client
         for k, uid in enumerate(self._loose):
-            slot = [PARK_DISTANCE * (k + 1), 0.0, -PARK_DISTANCE]
+            slot = [PARK_DISTANCE * (k + 1), 0.0, PARK_DISTANCE]
             bullet.resetBasePositionAndOrientation(uid, slot, UPRIGHT, physicsClientId=c)
             bullet.resetBaseVelocity(uid, [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], physicsClientId=c)
         bullet.performCollisionDetection(physicsClientId=c)
