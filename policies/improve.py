@@ -179,7 +179,7 @@ class Improvement:
         rows = self._rng.integers(len(x), size=recipe.batch)
         loss = loss + recipe.anchor * (self._act(self._features(x[rows])) - label[rows]).square().mean()
         self._actor_optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._actor_optimiser.step()
         sums["actor_loss"] = sums.get("actor_loss", 0.0) + 2.0 * loss.item()
         sums["advantage"] = sums.get("advantage", 0.0) + 2.0 * float(advantage.std())
