@@ -45,11 +45,11 @@ class ImprovementRecipe:
     gamma: float = 0.985
     steps: int = 8
     hindsight: float = 0.3
-    rounds: int = 30
-    episodes: int = 16
-    explore: float = 0.35
-    critic_updates: int = 4000
-    updates: int = 1500
+    rounds: int = 12
+    episodes: int = 24
+    explore: float = 0.25
+    critic_updates: int = 3000
+    updates: int = 800
     batch: int = 256
     learning_rate: float = 1e-3
     actor_rate: float = 1e-4
