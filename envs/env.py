@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
-from math import sqrt
 from typing import Any
 
 import gymnasium as gym
@@ -15,7 +14,7 @@ from ..robots.controller import make_controller
 from ..robots.description import load_robot
 from ..robots.envelope import SafetyEnvelope
 from ..robots.errors import RefusedError
-from ..robots.kinematics import Kinematics, Pose
+from ..robots.kinematics import Kinematics
 from ..robots.observation import GROUPS, Observation
 from ..robots.state import Vector
 from ..robots.station import Station
@@ -23,6 +22,7 @@ from .bullet import window_possible
 from .cell import Cell
 from .senses import PoseSense, TruthSense
 from .sim_arm import Realism, SimArm
+from .task import TrueTool
 from .tasks import load_task
 from .view import Camera
 
@@ -143,16 +143,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self.observation_space = spaces.Dict(boxes)  # type: ignore[assignment]
 
     def _achieved(self) -> Vector:
-        truth, speed = self._truth()
-        return self.task.achieved(self.cell, truth, speed)
-
-    def _truth(self) -> tuple[Pose, tuple[float, float]]:
-        """True TCP pose, its speed in m/s and its angular speed in rad/s."""
-        positions, speeds = self.arm.true_positions()
-        pose = self.station.kinematics.forward(positions)
-        parts = [sum([j * w for j, w in zip(row, speeds, strict=True)]) for row in pose.jacobian_rows]
-        vx, vy, vz, wx, wy, wz = parts
-        return pose, (sqrt(vx * vx + vy * vy + vz * vz), sqrt(wx * wx + wy * wy + wz * wz))
+        return self.task.achieved(self.cell, TrueTool(self.station.kinematics, self.arm.true_positions()))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

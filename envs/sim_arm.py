@@ -5,6 +5,7 @@ none are used: the law of `robots/servo.py` gives torques, Bullet integrates the
 drive stands in its link's inertia about the joint axis.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -15,7 +16,7 @@ from ..robots.envelope import Admitted
 from ..robots.errors import RefusedError
 from ..robots.gravity import Gravity
 from ..robots.kinematics import Kinematics, rpy_matrix
-from ..robots.servo import Drive, Gearbox, ServoLaw, quantise
+from ..robots.servo import Drive, ServoLaw, quantise
 from ..robots.state import ArmState, Vector
 from ..robots.urdf import read_urdf
 from .bullet import bullet
@@ -74,9 +75,8 @@ class SimArm:
             raise RefusedError(f"{robot.name}: drives of kinds {sorted(kinds)} in one arm; all must be alike")
         self._servo = kinds == {"servo"}
         self._drives = drives
-        self._gears = Gearbox(drives, cell.physics_dt)
         self._ticks = [d.tick if self.realism.quantisation else 0.0 for d in drives]
-        self._law = ServoLaw(drives)
+        self._law = ServoLaw(drives, gear_dt=cell.physics_dt)
         self._index_joints()
         self._free_motors()
         n = len(robot.joints)
@@ -90,7 +90,6 @@ class SimArm:
         self._stamp = 0.0
         self._goals: list[float] = [*robot.home, robot.gripper.home]
         self._next: list[float] = self._goals
-        self._measured: list[float] = list(self._goals)
         self._state = ArmState(
             stamp=0.0,
             joint_positions=robot.home,
@@ -166,11 +165,10 @@ class SimArm:
         self._stamp = 0.0
         self._goals = start
         self._next = start
-        self._measured = list(start)
         self._gravity = self._gravity_torques(start)
         self._law.motors = [0.0] * len(start)
-        self._gears.leans = [0.0] * len(start)
-        self._state = self._measure(start, [0.0] * len(start), [0.0] * len(start))
+        self._law.leans = [0.0] * len(start)
+        self._state = self._measure(start, [0.0] * len(start), [0.0] * len(start), 0.0)
 
     def read(self) -> ArmState:
         """The newest measurement, as old as the declared observation latency."""
@@ -190,34 +188,28 @@ class SimArm:
             self._run_impedance(count)
 
     def _run_servo(self, count: int) -> None:
-        cell, joints, law, gears = self.cell, self._joints, self._law, self._gears
-        c, arm, plays = cell.client, cell.arm, gears.active
+        cell, joints, law = self.cell, self._joints, self._law
+        c, arm, run = cell.client, cell.arm, law.run
         get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, bullet.stepSimulation
         torque_control = bullet.TORQUE_CONTROL
         switch = min(self._action_delay, count)
         look = count - self._read_delay
         goals = self._goals
-        measured = self._measured
         for k in range(count):
             if k == switch:
                 goals = self._next
             states = get(arm, joints, c)
-            positions = [s[0] for s in states]
-            speeds = [s[1] for s in states]
-            measured = gears.encoders(positions, law.motors) if plays else positions
-            torques = law.torques(goals, measured, speeds)
+            torques = run(goals, states)
             if k == look:
-                self._stamp_state(measured, speeds, torques, (look - count) * cell.physics_dt, count)
+                self._see(law.measured, states, law.motors, (k - count) * cell.physics_dt, count)
             put(arm, joints, torque_control, forces=torques, physicsClientId=c)
             step(c)
         if switch == count:
             goals = self._next
-        self._goals, self._measured = goals, measured
+        self._goals = goals
         if look == count:
             states = get(arm, joints, c)
-            positions = [s[0] for s in states]
-            self._measured = gears.encoders(positions, law.motors) if plays else positions
-            self._stamp_state(self._measured, [s[1] for s in states], law.duties, 0.0, count)
+            self._see(law.lean(states), states, law.motors, 0.0, count)
         self._stamp += count * cell.physics_dt
 
     def _run_impedance(self, count: int) -> None:
@@ -227,21 +219,17 @@ class SimArm:
         torque_control = bullet.TORQUE_CONTROL
         delay = min(self._action_delay, count)
         span = (count - delay) * cell.physics_dt or cell.physics_dt
-        before, after = self._goals, self._next
-        rates = [(b - a) / span for a, b in zip(before, after, strict=True)]
+        after = self._next
+        rows = self._impedance_rows(span)
         last = len(drives) - 1
-        gains = [(d.position_gain, d.derivative_gain, d.stall_torque) for d in drives]
-        gravity = self._gravity
         torques: list[float] = []
         for k in range(count):
             states = get(arm, joints, c)
-            moving = k >= delay
-            t = (k - delay + 1) * cell.physics_dt if moving else 0.0
+            t = (k - delay + 1) * cell.physics_dt
             torques = []
-            for (kp, kd, limit), (q, w, _, _), start, rate, g in zip(
-                gains, states, before, rates, gravity, strict=False
-            ):
-                force = kp * (start + rate * t - q) - kd * (w - (rate if moving else 0.0)) + g
+            # force = kp (start + rate t - q) + kd (rate - w) + gravity, its constant part folded once per tick.
+            for (kp, kd, limit, still, moving, slope), (q, w, _, _) in zip(rows, states, strict=False):
+                force = (moving + slope * t if t > 0.0 else still) - kp * q - kd * w
                 torques.append(limit if force > limit else -limit if force < -limit else force)
             if self._followers:
                 lead, follow = states[last], states[last + 1]
@@ -251,14 +239,22 @@ class SimArm:
             put(arm, joints, torque_control, forces=torques, physicsClientId=c)
             step(c)
         self._goals = after
-        states = get(arm, joints, c)
-        positions = [s[0] for s in states]
-        self._gravity = self._gravity_torques(positions[: last + 1])
-        self._measured = positions[: last + 1]
-        n = len(drives)
-        self._state = self._measure(positions[:n], [s[1] for s in states[:n]], torques[:n])
         self._stamp += count * cell.physics_dt
-        self._state = replace(self._state, stamp=self._stamp)
+        n = len(drives)
+        states = get(arm, joints, c)[:n]
+        positions = [s[0] for s in states]
+        self._gravity = self._gravity_torques(positions)
+        self._state = self._measure(positions, [s[1] for s in states], torques[:n], self._stamp)
+
+    def _impedance_rows(self, span: float) -> list[tuple[float, float, float, float, float, float]]:
+        """Per drive: kp, kd, limit, and the constant part of its force before the goal moves, after, and per s."""
+        rows = []
+        for drive, start, goal, gravity in zip(self._drives, self._goals, self._next, self._gravity, strict=True):
+            kp, kd = drive.position_gain, drive.derivative_gain
+            rate = (goal - start) / span
+            still = kp * start + gravity
+            rows.append((kp, kd, drive.stall_torque, still, still + kd * rate, kp * rate))
+        return rows
 
     def _gravity_torques(self, positions: list[float]) -> list[float]:
         """Torque that holds the arm against gravity, N m; zero for servos, which sag instead."""
@@ -266,17 +262,23 @@ class SimArm:
             return [0.0] * len(positions)
         return [*self._weights.torques(positions[: len(self._robot.joints)], payload=self._rotor_mass), 0.0]
 
-    def _stamp_state(
-        self, measured: list[float], speeds: list[float], torques: list[float], offset: float, count: int
+    def _see(
+        self,
+        measured: list[float],
+        states: Sequence[Sequence[float]],
+        torques: list[float],
+        offset: float,
+        count: int,
     ) -> None:
-        state = self._measure(measured, speeds, torques)
-        self._state = replace(state, stamp=self._stamp + count * self.cell.physics_dt + offset)
+        """Keep what the encoders read now, `offset` s before the end of the tick."""
+        stamp = self._stamp + count * self.cell.physics_dt + offset
+        self._state = self._measure(measured, [s[1] for s in states], torques, stamp)
 
-    def _measure(self, positions: list[float], speeds: list[float], torques: list[float]) -> ArmState:
+    def _measure(self, positions: list[float], speeds: list[float], torques: list[float], stamp: float) -> ArmState:
         n = len(self._robot.joints)
         seen = quantise(positions, self._ticks)
         return ArmState(
-            stamp=self._stamp,
+            stamp=stamp,
             joint_positions=seen[:n],
             joint_velocities=tuple(speeds[:n]),
             joint_efforts=tuple(torques[:n]),
@@ -289,22 +291,21 @@ class SimArm:
             self._stamp,
             list(self._goals),
             list(self._next),
-            list(self._measured),
             list(self._gravity),
             list(self._law.motors),
-            list(self._gears.leans),
+            list(self._law.leans),
             self._state,
         )
 
     def restore(self, saved: tuple[object, ...]) -> None:
         """Go back to a snapshot."""
-        stamp, goals, after, measured, gravity, motors, leans, state = saved
+        stamp, goals, after, gravity, motors, leans, state = saved
         if not (isinstance(stamp, float) and isinstance(state, ArmState)):
             raise RefusedError("not a snapshot of a simulated arm")
         self._stamp, self._state = stamp, state
         self._goals, self._next = _floats(goals), _floats(after)
-        self._measured, self._gravity = _floats(measured), _floats(gravity)
-        self._law.motors, self._gears.leans = _floats(motors), _floats(leans)
+        self._gravity = _floats(gravity)
+        self._law.motors, self._law.leans = _floats(motors), _floats(leans)
 
     def true_positions(self) -> tuple[Vector, Vector]:
         """True positions and speeds of the arm joints, free of play, ticks and delay: for judges, never policies."""

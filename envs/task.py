@@ -7,7 +7,8 @@ scripted expert does it. It talks to a `Cell`, never to the physics engine.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import cos, isfinite, pi, sin
+from functools import cached_property
+from math import cos, isfinite, pi, sin, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.features import Feature
-from ..robots.kinematics import Pose
+from ..robots.kinematics import Kinematics, Pose
 from ..robots.observation import Field, ObservationSpec
 from ..robots.state import Vector
 from ..robots.station import arm_fields
@@ -44,6 +45,32 @@ class SenseNoise:
     yaw_bias: float = 0.01
     yaw_noise: float = 0.005
     delay_ticks: tuple[int, int] = (1, 2)
+
+
+class TrueTool:
+    """The tool as it truly is, free of play, ticks and delay; computed as far as it is asked for."""
+
+    def __init__(self, kinematics: Kinematics, joints: tuple[Vector, Vector]) -> None:
+        """Take the truth.
+
+        Args:
+            kinematics: Chain of the arm.
+            joints: True joint positions in rad and speeds in rad/s.
+        """
+        self._kinematics = kinematics
+        self._positions, self._speeds = joints
+
+    @cached_property
+    def pose(self) -> Pose:
+        """TCP pose."""
+        return self._kinematics.forward(self._positions)
+
+    @property
+    def motion(self) -> tuple[float, float]:
+        """Speed of the TCP in m/s and its angular speed in rad/s."""
+        rows = self.pose.jacobian_rows
+        vx, vy, vz, wx, wy, wz = [sum([j * w for j, w in zip(row, self._speeds, strict=True)]) for row in rows]
+        return sqrt(vx * vx + vy * vy + vz * vz), sqrt(wx * wx + wy * wy + wz * wz)
 
 
 class Task(ABC):
@@ -112,13 +139,12 @@ class Task(ABC):
         """Lay out a new episode: draw what is random, place bodies, set `desired`."""
 
     @abstractmethod
-    def achieved(self, cell: Cell, truth: Pose, speed: tuple[float, float]) -> Vector:
+    def achieved(self, cell: Cell, truth: TrueTool) -> Vector:
         """Goal vector of what is, from ground truth.
 
         Args:
             cell: The cell.
-            truth: True TCP pose.
-            speed: True TCP speed in m/s and angular speed in rad/s.
+            truth: The tool.
         """
 
     @abstractmethod

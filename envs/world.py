@@ -6,7 +6,6 @@ by camera and know by looking: `sample` (part poses, as poor and late as the tas
 """
 
 from collections.abc import Mapping, Sequence
-from math import hypot
 from types import TracebackType
 from typing import Self
 
@@ -18,12 +17,14 @@ from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.kinematics import Kinematics
 from ..robots.plant import Command, CommandedLaw, Motion
+from ..robots.servo import Gearbox
 from ..robots.state import Vector
 from .bullet import bullet
 from .cell import Cell
 from .env import START_SPREAD
 from .senses import PoseSense, TruthSense
 from .sim_arm import SimArm
+from .task import TrueTool
 from .tasks import load_task
 
 
@@ -33,7 +34,9 @@ class _ServoArm(SimArm):
     def prepare(self) -> None:
         """Hold home and have something to measure."""
         self._commanded = CommandedLaw(self._drives)
+        self._gears = Gearbox(self._drives, self.cell.physics_dt)
         self.reset(self.robot.home, self.robot.gripper.home)
+        self._measured = [*self.robot.home, self.robot.gripper.home]
         self._speeds = [0.0] * len(self._drives)
 
     def motion(self) -> Motion:
@@ -141,10 +144,7 @@ class CellWorld:
         return Camera.overview(self.robot).picture(self.cell, width, height)
 
     def _achieved(self) -> Vector:
-        positions, speeds = self._arm.true_positions()
-        pose = self._kinematics.forward(positions)
-        rows = [sum(j * w for j, w in zip(row, speeds, strict=True)) for row in pose.jacobian_rows]
-        return self.task.achieved(self.cell, pose, (hypot(*rows[:3]), hypot(*rows[3:])))
+        return self.task.achieved(self.cell, TrueTool(self._kinematics, self._arm.true_positions()))
 
     def _met(self) -> bool:
         return self.task.success.met(self._achieved(), self.task.desired)

@@ -14,7 +14,7 @@ viscous damping and armature from BAM `feetech_sts3215_7_4V/m1.json`.
 An industrial drive ("impedance") closes a stiff torque loop with gravity compensation and velocity feed-forward.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, pi
 
@@ -24,6 +24,7 @@ from .state import Vector
 # the rotor's inertia. A joint at rest therefore stays at rest under torques below its friction (stiction), and an
 # explicit step of 1/240 s stays stable.
 STICTION_RATE = 36.0
+LEAST_FRICTION = 1e-3  # N m, so that a frictionless drive leans at a finite torque
 CROSSING_TIME = 0.05  # s in which a rotor crosses its gearbox's play
 
 
@@ -99,15 +100,19 @@ class ServoLaw:
     It is written over plain floats because six joints at 240 Hz cost less that way than as arrays.
     """
 
-    __slots__ = ("_rows", "duties", "motors")
+    __slots__ = ("_blend", "_rows", "duties", "leans", "measured", "motors")
 
-    def __init__(self, drives: Sequence[Drive], *, torque_limits: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, drives: Sequence[Drive], *, torque_limits: Sequence[float] | None = None, gear_dt: float | None = None
+    ) -> None:
         """Fold each drive's constants once.
 
         Args:
             drives: One "servo" drive per joint.
             torque_limits: Duty limit of each joint, 0..1, as the servo's torque-limit register sets it; all 1
                 if not given.
+            gear_dt: Time between calls of `run` in s, with which the encoders' side of each gearbox follows; without
+                it encoders read the output.
         """
         limits = torque_limits or [1.0] * len(drives)
         self._rows = tuple(
@@ -121,9 +126,14 @@ class ServoLaw:
                 d.stall_torque / d.no_load_speed + d.viscous,
                 d.friction,
                 STICTION_RATE * d.armature,
+                0.0 if gear_dt is None else 0.5 * d.backlash,
+                1.0 / max(d.friction, LEAST_FRICTION),
             )
             for d, limit in zip(drives, limits, strict=True)
         )
+        self._blend = 0.0 if gear_dt is None else 1.0 - exp(-gear_dt / CROSSING_TIME)
+        self.leans: list[float] = [0.0] * len(drives)
+        self.measured: list[float] = [0.0] * len(drives)
         self.duties: list[float] = [0.0] * len(drives)
         self.motors: list[float] = [0.0] * len(drives)
 
@@ -138,10 +148,34 @@ class ServoLaw:
         Returns:
             Output torques in N m; PWM duties and motor torques are left in `duties` and `motors`.
         """
-        out, duties, motors = [], [], []
-        for (kp, kd, dead, start, limit, stall, damp, friction, slope), goal, position, w in zip(
-            self._rows, goals, positions, velocities, strict=True
+        return self.run(goals, zip(positions, velocities, strict=True))
+
+    def run(self, goals: Sequence[float], states: Iterable[Sequence[float]]) -> list[float]:
+        """The same from joint states whose first two entries are true position and speed, gearboxes included.
+
+        The lean of `Gearbox` is written out here once more: six joints at 240 Hz pay for every call.
+
+        Args:
+            goals: Goal positions, rad.
+            states: One per joint, as the physics engine returns them.
+
+        Returns:
+            Output torques in N m; what the encoders read is left in `measured`.
+        """
+        blend = self._blend
+        out, duties, motors, leans, measured = [], [], [], [], []
+        for (kp, kd, dead, start, limit, stall, damp, friction, slope, half, scale), goal, state, lean, push in zip(
+            self._rows, goals, states, self.leans, self.motors, strict=True
         ):
+            position, w = state[0], state[1]
+            if half:
+                push *= scale
+                if push > 1.0:
+                    push = 1.0
+                elif push < -1.0:
+                    push = -1.0
+                lean += blend * (push - lean)
+                position += half * lean
             err = goal - position
             if err > dead:
                 duty = kp * (err - dead) - kd * w + start
@@ -159,12 +193,20 @@ class ServoLaw:
                 drag = friction
             elif drag < -friction:
                 drag = -friction
+            leans.append(lean)
+            measured.append(position)
             duties.append(duty)
             motors.append(torque)
             out.append(torque - drag)
+        self.leans = leans
+        self.measured = measured
         self.duties = duties
         self.motors = motors
         return out
+
+    def lean(self, states: Iterable[Sequence[float]]) -> list[float]:
+        """What the encoders read at these states, without letting time pass, rad."""
+        return [s[0] + row[9] * lean for row, s, lean in zip(self._rows, states, self.leans, strict=True)]
 
 
 class Gearbox:
@@ -185,7 +227,7 @@ class Gearbox:
             dt: Time between updates, s.
         """
         self._halves = [0.5 * d.backlash for d in drives]
-        self._scales = [1.0 / max(d.friction, 1e-3) for d in drives]
+        self._scales = [1.0 / max(d.friction, LEAST_FRICTION) for d in drives]
         self._blend = 1.0 - exp(-dt / CROSSING_TIME)
         self.leans: list[float] = [0.0] * len(drives)
 

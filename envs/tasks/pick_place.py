@@ -16,12 +16,11 @@ import numpy as np
 from ...robots.description import RobotDescription
 from ...robots.errors import RefusedError
 from ...robots.features import Feature
-from ...robots.kinematics import Pose
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import goal_vector
 from ..cell import Body, Box, Cell, about_z, yaw_and_tilt
-from ..task import Floats, Sighting, Task
+from ..task import Floats, Sighting, Task, TrueTool
 from .teach_point import angle_between
 
 WIDTH = 0.024  # m, edge of the block
@@ -129,13 +128,13 @@ class PickPlace(Task):
         angle = self.symmetry * yaw
         return {"part_position": position, "part_yaw": (sin(angle), cos(angle))}
 
-    def achieved(self, cell: Cell, truth: Pose, speed: tuple[float, float]) -> Vector:
+    def achieved(self, cell: Cell, truth: TrueTool) -> Vector:
         """The block's true pose and motion, whether the arm touches it, and how far the tool is."""
         position, orientation = cell.pose("block")
         yaw, tilt = yaw_and_tilt(orientation, self.symmetry)
         angle = self.symmetry * yaw
         x, y, z = position
-        tx, ty, tz = truth.position
+        tx, ty, tz = truth.pose.position
         reach = ((x - tx) ** 2 + (y - ty) ** 2 + (z - tz) ** 2) ** 0.5
         return (
             x,

@@ -14,11 +14,10 @@ import numpy as np
 
 from ...robots.description import RobotDescription
 from ...robots.features import Feature
-from ...robots.kinematics import Pose
 from ...robots.state import Vector
 from ...robots.success import goal_vector
 from ..cell import Body, Box, Cell, about_z
-from ..task import Floats, Sighting, Task
+from ..task import Floats, Sighting, Task, TrueTool
 
 GAIN = 0.18  # share of the remaining way asked for in one tick; more would overshoot behind the drives' lag
 
@@ -65,11 +64,12 @@ class TeachPoint(Task):
         """Put the mark where the goal was."""
         cell.place("taught", goal[0].tolist(), about_z(goal[1]))
 
-    def achieved(self, cell: Cell, truth: Pose, speed: tuple[float, float]) -> Vector:
+    def achieved(self, cell: Cell, truth: TrueTool) -> Vector:
         """Pose and speed of the true TCP; there is nothing to let go of."""
-        x, y, _ = truth.x_axis
+        pose = truth.pose
+        x, y, _ = pose.x_axis
         norm = float(np.hypot(x, y)) or 1.0
-        return (*truth.position, y / norm, x / norm, truth.tilt, *speed, 1.0, 0.0)
+        return (*pose.position, y / norm, x / norm, pose.tilt, *truth.motion, 1.0, 0.0)
 
     @classmethod
     def expert(cls, robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:
