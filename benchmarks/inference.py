@@ -1,7 +1,8 @@
 """Time of one decision by numpy, from the observation dict to a checked action: p50 and p99 in microseconds.
 
 The nets have two hidden layers and the input of PickPlace on the SO-101, relative features and angles included. Beside
-each stands the difference to the same net in torch.
+each stands the difference to the same net in torch. Before them, what counts: the shipped policies themselves, from
+`PolicyBundle.act`.
 """
 
 import json
@@ -11,8 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from _measure import Row, show
 
 from genba.envs.tasks import load_task
+from genba.policies.bundle import PolicyBundle
+from genba.policies.catalogue import policy_files
 from genba.policies.network import Network
 from genba.robots.description import load_robot
 from genba.robots.features import FeatureMap
@@ -20,8 +24,29 @@ from genba.robots.features import FeatureMap
 CALLS = 20_000
 
 
+def shipped() -> None:
+    """Print the median time of one action for every policy of the zoo."""
+    rows = []
+    for path in policy_files():
+        bundle = PolicyBundle.load(path)
+        spec, rng = bundle.manifest.spec, np.random.default_rng(0)
+        groups = ("observation", "achieved_goal", "desired_goal")
+        seen = {g: rng.uniform(-1, 1, spec.size(g)).astype(np.float32) for g in groups}
+        times = []
+        for _ in range(CALLS):
+            start = time.perf_counter_ns()
+            bundle.act(seen)
+            times.append((time.perf_counter_ns() - start) * 1e-3)
+        rows.append(Row(what=bundle.name, measured=float(np.median(times)), wanted=20.0, unit="us p50"))
+    if rows:
+        show("PolicyBundle.act of the shipped policies", rows)
+    else:
+        print("no policy in policies/zoo: nothing to measure")
+
+
 def main() -> None:
-    """Measure and print one JSON object per width."""
+    """Measure the shipped policies, then print one JSON object per width."""
+    shipped()
     torch.set_num_threads(1)
     task = load_task("PickPlace")(load_robot("so101"), "servo")
     spec = task.spec()

@@ -62,8 +62,9 @@ def test_two_environments_in_one_process_do_not_disturb_each_other(combination: 
     one, two = make(*combination), make(*combination)
     alone = rollout(one, seed=8)
     disturb(two, 3)
-    a, b = one.reset(seed=8)[0], two.reset(seed=9)[0]
-    assert exactly(a, 0.0, one._info(a, met=False)) == alone[0]
+    a, info = one.reset(seed=8)
+    b, _ = two.reset(seed=9)
+    assert exactly(a, 0.0, info) == alone[0]
     noise = actions(one, STEPS, 8)
     for k in range(30):
         a, reward, *_, info = one.step(one.expert_action(a) if k % 30 < 20 else noise[k])
