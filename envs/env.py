@@ -257,6 +257,10 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
     def save_state(self) -> int:
         """Keep the whole episode in memory: physics, motors, buffers, generator, counters.
 
+        Bullet does not give back every contact point of links made of several boxes, so a moment in the middle of a
+        grasp is not quite the moment that is restored. The episode therefore goes on from the restored one: what
+        follows this call is to the bit what follows each `restore_state`.
+
         Returns:
             An id for `restore_state` and `remove_state`.
         """
@@ -271,6 +275,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             self.task.desired,
             (self._held, self._step),
         )
+        self.restore_state(state)
         return state
 
     def restore_state(self, state_id: int) -> None:
