@@ -23,6 +23,7 @@ Colour = tuple[float, float, float, float]
 # m above and beside the table, farther than any contact cache reaches. Below it a body would lie deep inside the plane
 # and bring that contact along from the second episode on.
 PARK_DISTANCE = 50.0
+TABLE_THICKNESS = 0.03  # m
 UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 
@@ -88,6 +89,8 @@ class Cell:
         self._loose: list[int] = []
         self._saved: dict[int, object] = {}
         c = self.client
+        # With a handful of bodies testing all pairs is cheaper than keeping a tree of them.
+        bullet.resetSimulation(bullet.RESET_USE_SIMPLE_BROADPHASE, physicsClientId=c)
         bullet.setPhysicsEngineParameter(
             enableFileCaching=0,
             deterministicOverlappingPairs=1,
@@ -100,23 +103,23 @@ class Cell:
         flags = bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_MERGE_FIXED_LINKS | bullet.URDF_USE_IMPLICIT_CYLINDER
         with quiet():
             self.arm = bullet.loadURDF(str(robot.urdf_path), useFixedBase=True, flags=flags, physicsClientId=c)
-        plane = bullet.createCollisionShape(bullet.GEOM_PLANE, planeNormal=[0, 0, 1], physicsClientId=c)
-        self.table = bullet.createMultiBody(0.0, plane, self._table_top(), physicsClientId=c)
-        bullet.changeDynamics(self.table, -1, lateralFriction=1.0, physicsClientId=c)
+        self.table = self._add_table()
 
-    def _table_top(self) -> int:
-        """What the table looks like; it collides as an endless plane at z = 0."""
+    def _add_table(self) -> int:
+        """A table whose top is z = 0; finite, because an endless plane is every link's neighbour at every substep."""
+        c = self.client
         low, high = self.robot.limits.workspace_lower, self.robot.limits.workspace_upper
-        half = [0.5 * (high[0] + 0.18), 0.5 * (high[1] - low[1]) + 0.02, 0.01]
-        at = [0.5 * (high[0] - 0.12), 0.5 * (low[1] + high[1]), -0.0102]
-        shape: int = bullet.createVisualShape(
-            bullet.GEOM_BOX,
-            halfExtents=half,
-            rgbaColor=[0.70, 0.73, 0.76, 1.0],
-            visualFramePosition=at,
-            physicsClientId=self.client,
+        half = [0.5 * (high[0] + 0.18), 0.5 * (high[1] - low[1]) + 0.02, 0.5 * TABLE_THICKNESS]
+        centre = [0.5 * (high[0] - 0.12), 0.5 * (low[1] + high[1]), -0.5 * TABLE_THICKNESS]
+        solid = bullet.createCollisionShape(bullet.GEOM_BOX, halfExtents=half, physicsClientId=c)
+        drawn = bullet.createVisualShape(
+            bullet.GEOM_BOX, halfExtents=half, rgbaColor=[0.70, 0.73, 0.76, 1.0], physicsClientId=c
         )
-        return shape
+        table: int = bullet.createMultiBody(0.0, solid, drawn, centre, physicsClientId=c)
+        bullet.changeDynamics(table, -1, lateralFriction=1.0, physicsClientId=c)
+        # The base is bolted to it: two bodies that never move need no contact between them.
+        bullet.setCollisionFilterPair(self.arm, table, -1, -1, 0, physicsClientId=c)
+        return table
 
     def add(self, body: Body) -> int:
         """Put a body into the cell, parked out of the way.
@@ -213,7 +216,13 @@ class Cell:
         return state
 
     def restore(self, state: int) -> None:
-        """Go back to a saved state, bit for bit."""
+        """Go back to a saved state, bit for bit.
+
+        Bullet restores contacts only of pairs that exist: the first call brings the bodies together again, the
+        collision pass makes their pairs, the second call fills them.
+        """
+        bullet.restoreState(state, physicsClientId=self.client)
+        bullet.performCollisionDetection(physicsClientId=self.client)
         bullet.restoreState(state, physicsClientId=self.client)
 
     def forget(self, state: int) -> None:

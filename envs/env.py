@@ -143,7 +143,9 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self.observation_space = spaces.Dict(boxes)  # type: ignore[assignment]
 
     def _achieved(self) -> Vector:
-        return self.task.achieved(self.cell, TrueTool(self.station.kinematics, self.arm.true_positions()))
+        station = self.station
+        truth = TrueTool(station.kinematics, self.arm.true_positions, station.pose)
+        return self.task.achieved(self.cell, truth)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -173,7 +175,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         observation = self.station.start()
         if self.render_mode == "human":
             self.render()
-        return observation, self._info(observation, met=False)
+        achieved, desired = observation["achieved_goal"].tolist(), observation["desired_goal"].tolist()
+        return observation, self._info(achieved, desired, met=False)
 
     def _start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> Vector:
         joints = self.robot.joints
@@ -204,15 +207,15 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         success = self.task.success
         met = success.met(achieved, desired)
         self._held = self._held + 1 if met else 0
-        reward = success.reward(achieved, desired, dense=self._dense)
+        reward = success.reward(achieved, desired, dense=True) if self._dense else 0.0 if met else -1.0
         done = self._held >= self._hold_ticks
-        info = self._info(observation, met=met)
+        info = self._info(achieved, desired, met=met)
         if self.render_mode == "human":
             self.render()
         return observation, reward, done and self._terminates, self._step >= self.horizon, info
 
-    def _info(self, observation: Observation, *, met: bool) -> dict[str, Any]:
-        terms = self.task.success.terms(observation["achieved_goal"].tolist(), observation["desired_goal"].tolist())
+    def _info(self, achieved: list[float], desired: list[float], *, met: bool) -> dict[str, Any]:
+        terms = self.task.success.terms(achieved, desired)
         held = self._held * self.dt
         terms["held_s"] = {"value": held, "limit": self.task.success.hold_s, "ok": self._held >= self._hold_ticks}
         return {"is_success": self._held >= self._hold_ticks, "success_terms": terms, "met": met}

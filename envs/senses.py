@@ -1,9 +1,9 @@
 """Senses of the simulated cell: truth, made as poor as the task declares, and as late."""
 
 from collections.abc import Callable, Mapping
-from math import cos, sin
 
 import numpy as np
+import numpy.typing as npt
 
 from ..robots.observation import Field
 from ..robots.state import Vector
@@ -28,7 +28,6 @@ class PoseSense:
         self._symmetry = symmetry
         self._noise = noise
         self._rows: list[list[float]] = []
-        self._biases: list[float] = []
         self._delay = 0
         self._past: list[dict[str, Vector]] = []
         self._at = 0
@@ -46,57 +45,62 @@ class PoseSense:
         self._past = []
         self._at = 0
         if self._noise is None or not self.fields:
-            self._rows, self._biases, self._delay = [], [], 0
+            self._rows, self._delay = [], 0
             return
-        width = sum(3 if size == 3 else 1 for size in self._sizes)
         low, high = self._noise.delay_ticks
         self._delay = int(rng.integers(low, high + 1))
-        self._biases = rng.standard_normal(width).tolist()
-        self._rows = rng.standard_normal((horizon + 2, width)).tolist()
+        width = sum(3 if size == 3 else 1 for size in self._sizes)
+        bias = rng.standard_normal(width)
+        each = rng.standard_normal((horizon + 2, width))
+        columns: list[npt.NDArray[np.float64]] = []
+        at = 0
+        for size in self._sizes:
+            if size == 3:
+                cut = slice(at, at + 3)
+                columns.append(self._noise.position_bias * bias[cut] + self._noise.position_noise * each[:, cut])
+                at += 3
+            else:
+                angle = self._noise.yaw_bias * bias[at] + self._noise.yaw_noise * each[:, at]
+                columns.append(np.stack([np.cos(self._symmetry * angle), np.sin(self._symmetry * angle)], axis=1))
+                at += 1
+        self._rows = np.concatenate(columns, axis=1).tolist()
 
     def read(self) -> Mapping[str, Vector]:
         """The newest reading, `delay` ticks old; one tick passes with each call."""
         if not self.fields:
             return {}
         values = self._give()
-        if self._noise is not None:
-            values = self._spoil(values, self._noise)
+        if self._rows:
+            values = self._spoil(values)
         past = self._past
         past.append(values)
         if len(past) > self._delay + 1:
             del past[0]
         return past[0]
 
-    def _spoil(self, values: dict[str, Vector], noise: SenseNoise) -> dict[str, Vector]:
+    def _spoil(self, values: dict[str, Vector]) -> dict[str, Vector]:
         errors = self._rows[min(self._at, len(self._rows) - 1)]
         self._at += 1
         poor: dict[str, Vector] = {}
         at = 0
         for name, size in zip(self.fields, self._sizes, strict=True):
-            value = values[name]
             if size == 3:
-                poor[name] = tuple(
-                    [
-                        v + noise.position_bias * b + noise.position_noise * e
-                        for v, b, e in zip(value, self._biases[at : at + 3], errors[at : at + 3], strict=True)
-                    ]
-                )
-                at += 3
+                x, y, z = values[name]
+                poor[name] = (x + errors[at], y + errors[at + 1], z + errors[at + 2])
             else:
-                s, c = value
-                angle = self._symmetry * (noise.yaw_bias * self._biases[at] + noise.yaw_noise * errors[at])
-                cs, sn = cos(angle), sin(angle)
-                poor[name] = (s * cs + c * sn, c * cs - s * sn)
-                at += 1
+                s, c = values[name]
+                cosine, sine = errors[at], errors[at + 1]
+                poor[name] = (s * cosine + c * sine, c * cosine - s * sine)
+            at += size
         return poor
 
     def snapshot(self) -> tuple[object, ...]:
         """What the next readings depend on."""
-        return self._rows, self._biases, self._delay, list(self._past), self._at, self._give
+        return self._rows, self._delay, list(self._past), self._at, self._give
 
     def restore(self, saved: tuple[object, ...]) -> None:
         """Go back to a snapshot."""
-        self._rows, self._biases, self._delay, past, self._at, self._give = saved  # type: ignore[assignment]
+        self._rows, self._delay, past, self._at, self._give = saved  # type: ignore[assignment]
         self._past = list(past)  # type: ignore[call-overload]
 
 
@@ -115,6 +119,8 @@ class TruthSense:
         self.fields = tuple(f.name for f in fields)
         self._give = give
         self._cuts: list[tuple[str, int, int]] = []
+        self._last: Vector = ()
+        self._cut: dict[str, Vector] = {}
         at = 0
         for field in fields:
             self._cuts.append((field.name, at, at + field.size))
@@ -123,4 +129,7 @@ class TruthSense:
     def read(self) -> Mapping[str, Vector]:
         """The vector of now, cut into fields."""
         vector = self._give()
-        return {name: vector[a:b] for name, a, b in self._cuts}
+        if vector is not self._last:
+            self._last = vector
+            self._cut = {name: vector[a:b] for name, a, b in self._cuts}
+        return self._cut

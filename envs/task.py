@@ -5,7 +5,7 @@ scripted expert does it. It talks to a `Cell`, never to the physics engine.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import cos, isfinite, pi, sin, sqrt
@@ -50,19 +50,22 @@ class SenseNoise:
 class TrueTool:
     """The tool as it truly is, free of play, ticks and delay; computed as far as it is asked for."""
 
-    def __init__(self, kinematics: Kinematics, joints: tuple[Vector, Vector]) -> None:
-        """Take the truth.
+    def __init__(self, kinematics: Kinematics, joints: Callable[[], tuple[Vector, Vector]], measured: Pose) -> None:
+        """Take what it is computed from.
 
         Args:
             kinematics: Chain of the arm.
-            joints: True joint positions in rad and speeds in rad/s.
+            joints: Gives true joint positions in rad and speeds in rad/s.
+            measured: TCP pose by the encoders, good enough where a millimetre does not matter, and free.
         """
         self._kinematics = kinematics
-        self._positions, self._speeds = joints
+        self._joints = joints
+        self.measured = measured
 
     @cached_property
     def pose(self) -> Pose:
         """TCP pose."""
+        self._positions, self._speeds = self._joints()
         return self._kinematics.forward(self._positions)
 
     @property

@@ -144,7 +144,8 @@ class CellWorld:
         return Camera.overview(self.robot).picture(self.cell, width, height)
 
     def _achieved(self) -> Vector:
-        return self.task.achieved(self.cell, TrueTool(self._kinematics, self._arm.true_positions()))
+        measured = self._kinematics.forward(self._arm.motion().positions[:-1])
+        return self.task.achieved(self.cell, TrueTool(self._kinematics, self._arm.true_positions, measured))
 
     def _met(self) -> bool:
         return self.task.success.met(self._achieved(), self.task.desired)

@@ -8,8 +8,6 @@ with every tick.
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-import numpy as np
-
 from .description import RobotDescription
 from .envelope import Admitted
 from .errors import RefusedError
@@ -126,33 +124,36 @@ class EndEffectorDelta:
         self._home = robot.home
         self._spare = len(robot.joints) > 6
         self._gripper = _Gripper(robot, gripper)
-        self._weights = np.array([1.0, 1.0, 1.0, TILT_WEIGHT, TILT_WEIGHT, TURN_WEIGHT])
-        self._columns = self._weights[:, None]
         self.action_size = 4 + int(gripper)
 
     def target(self, action: Sequence[float], admitted: Admitted, pose: Pose) -> Vector:
         """Return the joint target with the gripper last, rad; see `ArmController.target`."""
         step = self._step
         zx, zy, _ = pose.z_axis
+        vx, vy, vz, wx, wy, wz = pose.jacobian_rows
+        rows = (
+            vx,
+            vy,
+            vz,
+            [TILT_WEIGHT * w for w in wx],
+            [TILT_WEIGHT * w for w in wy],
+            [TURN_WEIGHT * w for w in wz],
+        )
         # The rotation that takes the tool axis z onto (0, 0, -1) is about z x (0, 0, -1) = (-zy, zx, 0).
-        twist = np.array(
-            (
-                step * action[0],
-                step * action[1],
-                step * action[2],
-                -TILT_GAIN * zy,
-                TILT_GAIN * zx,
-                self._turn * action[3],
-            )
+        twist = (
+            step * action[0],
+            step * action[1],
+            step * action[2],
+            -TILT_WEIGHT * TILT_GAIN * zy,
+            TILT_WEIGHT * TILT_GAIN * zx,
+            TURN_WEIGHT * self._turn * action[3],
         )
         joints = admitted.joint_positions
-        posture = None
+        posture: list[float] = []
         if self._spare:
-            posture = np.array([POSTURE_GAIN * (h - q) for h, q in zip(self._home, joints, strict=True)])
-        move = damped_least_squares(
-            pose.jacobian * self._columns, twist * self._weights, damping=DAMPING, posture=posture
-        ).tolist()
-        return (*(q + m for q, m in zip(joints, move, strict=True)), self._gripper.target(action, admitted))
+            posture = [POSTURE_GAIN * (h - q) for h, q in zip(self._home, joints, strict=True)]
+        move = damped_least_squares(rows, twist, damping=DAMPING, posture=posture)
+        return (*[q + m for q, m in zip(joints, move, strict=True)], self._gripper.target(action, admitted))
 
 
 def make_controller(mode: str, robot: RobotDescription, *, gripper: bool) -> ArmController:

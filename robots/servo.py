@@ -163,7 +163,11 @@ class ServoLaw:
             Output torques in N m; what the encoders read is left in `measured`.
         """
         blend = self._blend
-        out, duties, motors, leans, measured = [], [], [], [], []
+        out: list[float] = []
+        duties: list[float] = []
+        motors: list[float] = []
+        leans: list[float] = []
+        measured: list[float] = []
         for (kp, kd, dead, start, limit, stall, damp, friction, slope, half, scale), goal, state, lean, push in zip(
             self._rows, goals, states, self.leans, self.motors, strict=True
         ):
@@ -260,4 +264,4 @@ class Gearbox:
 
 def quantise(positions: Sequence[float], ticks: Sequence[float]) -> Vector:
     """Round positions to whole encoder counts; a tick of 0 leaves the joint exact."""
-    return tuple(round(q / t) * t if t else q for q, t in zip(positions, ticks, strict=True))
+    return tuple([round(q / t) * t if t else q for q, t in zip(positions, ticks, strict=True)])

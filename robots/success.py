@@ -85,17 +85,17 @@ class Success:
         sine = achieved[3] * desired[4] - achieved[4] * desired[3]
         cosine = achieved[3] * desired[3] + achieved[4] * desired[4]
         yaw = abs(atan2(sine, cosine)) / self.symmetry
-        rows = {
-            "position_m": (position, self.position_tolerance, position <= self.position_tolerance),
-            "yaw_rad": (yaw, self.angle_tolerance, self._yaw_met(_chord(achieved, desired))),
-            "tilt_rad": (achieved[5], self.angle_tolerance, achieved[5] <= self.angle_tolerance),
-            "speed_m_s": (achieved[6], self.max_speed, achieved[6] <= self.max_speed),
-            "spin_rad_s": (achieved[7], self.max_spin, achieved[7] <= self.max_spin),
-            "released": (achieved[8], 1.0, achieved[8] >= 0.5),
-        }
+        tilt, speed, spin, released = achieved[5:9]
+        far, turned = self.position_tolerance, self.angle_tolerance
+        fast, spun = self.max_speed, self.max_spin
+        level = self._yaw_met(_chord(achieved, desired))
         return {
-            name: {"value": float(value), "limit": float(limit), "ok": bool(ok)}
-            for name, (value, limit, ok) in rows.items()
+            "position_m": {"value": position, "limit": far, "ok": position <= far},
+            "yaw_rad": {"value": yaw, "limit": turned, "ok": level},
+            "tilt_rad": {"value": tilt, "limit": turned, "ok": tilt <= turned},
+            "speed_m_s": {"value": speed, "limit": fast, "ok": speed <= fast},
+            "spin_rad_s": {"value": spin, "limit": spun, "ok": spin <= spun},
+            "released": {"value": released, "limit": 1.0, "ok": released >= 0.5},
         }
 
     def met(self, achieved: Sequence[float], desired: Sequence[float]) -> bool:

@@ -19,7 +19,7 @@ from ...robots.features import Feature
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import goal_vector
-from ..cell import Body, Box, Cell, about_z, yaw_and_tilt
+from ..cell import Body, Box, Cell, Quaternion, about_z, yaw_and_tilt
 from ..task import Floats, Sighting, Task, TrueTool
 from .teach_point import angle_between
 
@@ -67,6 +67,8 @@ class PickPlace(Task):
         Feature("angle_difference", "goal_yaw", "tcp_yaw_x4"),
         Feature("angle_difference", "goal_yaw", "part_yaw"),
     )
+
+    _lying: tuple[Quaternion, tuple[float, float]] = ((0.0, 0.0, 0.0, 0.0), (0.0, 0.0))
 
     def sensed_fields(self) -> tuple[Field, ...]:
         """The block's pose; the tool's plain yaw is added for the side its fixed finger is on."""
@@ -124,17 +126,23 @@ class PickPlace(Task):
     def sensed(self, cell: Cell) -> dict[str, Vector]:
         """True pose of the block."""
         position, orientation = cell.pose("block")
-        yaw, _ = yaw_and_tilt(orientation, self.symmetry)
+        yaw, _ = self._lie(orientation)
         angle = self.symmetry * yaw
         return {"part_position": position, "part_yaw": (sin(angle), cos(angle))}
+
+    def _lie(self, orientation: Quaternion) -> tuple[float, float]:
+        """Yaw and tilt of the block; sense and judge ask for the same moment, so the last answer is kept."""
+        if orientation != self._lying[0]:
+            self._lying = (orientation, yaw_and_tilt(orientation, self.symmetry))
+        return self._lying[1]
 
     def achieved(self, cell: Cell, truth: TrueTool) -> Vector:
         """The block's true pose and motion, whether the arm touches it, and how far the tool is."""
         position, orientation = cell.pose("block")
-        yaw, tilt = yaw_and_tilt(orientation, self.symmetry)
+        yaw, tilt = self._lie(orientation)
         angle = self.symmetry * yaw
         x, y, z = position
-        tx, ty, tz = truth.pose.position
+        tx, ty, tz = truth.measured.position
         reach = ((x - tx) ** 2 + (y - ty) ** 2 + (z - tz) ** 2) ** 0.5
         return (
             x,
