@@ -16,6 +16,7 @@ from .kinematics import Kinematics, Pose
 from .state import ArmState, Vector
 
 _SEAL: Final = object()
+NEAR_LIMIT = 0.4  # share of the TCP speed limit from which the speed is computed without linearising
 
 
 class Admitted:
@@ -249,9 +250,10 @@ class SafetyEnvelope:
         limits = self.robot.limits
         speed = sqrt(dx * dx + dy * dy + dz * dz)
         scale = 1.0
-        if speed > limits.tcp_speed:
-            scale = limits.tcp_speed / speed
-            reasons.append("tcp_speed")
+        if speed > NEAR_LIMIT * limits.tcp_speed:
+            scale = self._exact_scale(wishes, count, min(1.0, limits.tcp_speed / speed), dt)
+            if scale < 1.0:
+                reasons.append("tcp_speed")
         # Way until standstill: one tick at this speed, then v t / 2 with t the longest joint's braking time.
         reach = dt + 0.5 * brake
         for at, d, low, high in (
@@ -273,3 +275,21 @@ class SafetyEnvelope:
         if scale < 1.0:
             for k in range(count):
                 wishes[k] *= scale
+
+    def _exact_scale(self, wishes: list[float], count: int, scale: float, dt: float) -> float:
+        """Scale at which the commanded TCP itself, not its linearisation, keeps its speed.
+
+        Counter-turning joints bend the path within a tick, and behind a lag the measured Jacobian is that of another
+        place; both matter only near the limit, so only there the forward kinematics is paid for.
+        """
+        here = self._positions[:count]
+        x, y, z = self._kinematics.forward(here).position
+        most = self.robot.limits.tcp_speed * dt
+        for _ in range(4):
+            there = self._kinematics.forward([q + scale * v * dt for q, v in zip(here, wishes, strict=False)])
+            p, q, r = there.position
+            way = sqrt((p - x) ** 2 + (q - y) ** 2 + (r - z) ** 2)
+            if way <= most:
+                break
+            scale *= 0.999 * most / way
+        return scale

@@ -173,11 +173,6 @@ def test_command_stays_within_the_look_ahead_of_an_arm_that_follows(name: str, r
         assert (abs(step.after - step.measured) <= limits.ahead + TINY).all()
 
 
-# The envelope takes the Jacobian at the measured pose and leaves the second order out: counter-turning joints bend the
-# tool's path within a tick, and behind a lag the Jacobian is that of another place.
-SECOND_ORDER = pytest.mark.xfail(strict=True, reason="TCP speed and workspace are kept to first order only")
-
-
 def tool_path(name: str, follow: float) -> tuple[np.ndarray, np.ndarray]:
     """Where the commands of every stream put the tool, m, and how fast it gets there, m/s.
 
@@ -200,13 +195,13 @@ def test_tool_stays_inside_its_workspace(name: str) -> None:
     assert (places >= np.array(limits.workspace_lower) - TINY).all()
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=SECOND_ORDER if n == "panda" else ()) for n in robot_names()])
+@ROBOTS
 def test_tool_stays_below_its_speed(name: str) -> None:
     _, speeds = tool_path(name, follow=1.0)
     assert speeds.max() <= arm(name)[0].limits.tcp_speed * 1.01
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=SECOND_ORDER) for n in robot_names()])
+@ROBOTS
 def test_tool_of_a_lagging_arm_stays_below_its_speed(name: str) -> None:
     _, speeds = tool_path(name, follow=0.3)
     assert speeds.max() <= arm(name)[0].limits.tcp_speed * 1.01
