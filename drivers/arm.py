@@ -31,6 +31,10 @@ HOLD_AFTER = 2  # cycles a joint may be silent before the arm holds
 STOP_AFTER = 5  # cycles a joint may be silent before the arm stops
 STOP_AFTER_S = 0.1  # the same in s, whichever comes first
 SUPPLY = (4.0, 14.0)  # V that this family of servos survives
+FOLLOW_ERROR = 0.15  # rad between goal and measurement beyond which a joint does not follow,
+FOLLOW_SHARE = 0.9  # or this share of its look-ahead where that is less: gravity alone takes at most half of it
+FOLLOW_TIME = 0.3  # s for which it may last
+FOLLOW_SPEED = 0.05  # rad/s toward the goal from which a joint counts as on its way
 HOT = 65  # degrees Celsius at which the arm stops, below the servo's own 70
 STILL_TICKS = 2  # change between two samples that counts as standing
 STILL_SAMPLES = 3
@@ -84,6 +88,12 @@ class BenchArm:
         ]
         self._watch = JointWatch(robot, bus, calibration)
         self._goals = [0] * len(self._ids)
+        # The gripper is left out: it stays behind its goal whenever it holds a part, under a torque limit of its own.
+        self._behind = [
+            int(min(FOLLOW_ERROR * a.ticks_per_turn / TWO_PI, FOLLOW_SHARE * reach))
+            for a, reach in zip(self._rows[:-1], self._look_ahead, strict=False)
+        ]
+        self._behind_since: list[float | None] = [None] * len(self._behind)
 
     @classmethod
     def open(cls, robot: RobotDescription, url: str, calibration: Calibration | None = None) -> Self:
@@ -148,9 +158,7 @@ class BenchArm:
             where = f"{name} (id {row.actuator_id})"
             model = self.bus.read(row.actuator_id, "model_number")
             if bus is not None and model != bus.model_number:
-                raise BusError(
-                    f"{where} answers as model {model}, expected {bus.model_number}: fit the right servo"
-                )
+                raise BusError(f"{where} answers as model {model}, expected {bus.model_number}: fit the right servo")
             offset = self.bus.read(row.actuator_id, "position_offset")
             if offset != row.offset_ticks:
                 raise RefusedError(
@@ -169,16 +177,15 @@ class BenchArm:
         if isinstance(result, Fault):
             raise BusError(f"{name}: {result.text}")
         if result.status:
-            raise BusError(
-                f"{where}: {'; '.join(self.bus.framing.faults(result.status)) or f'status {result.status}'}"
-            )
+            raise BusError(f"{where}: {'; '.join(self.bus.framing.faults(result.status)) or f'status {result.status}'}")
         if result.temperature >= HOT:
             raise BusError(
                 f"{where} is at {result.temperature} degC, limit {HOT}: release the arm and let it cool down"
             )
-        if not 4.0 <= result.voltage <= 14.0:
+        if not SUPPLY[0] <= result.voltage <= SUPPLY[1]:
             raise BusError(
-                f"{where}: supply is {result.voltage:.1f} V, outside 4..14 V: check the power supply"
+                f"{where}: supply is {result.voltage:.1f} V, outside {SUPPLY[0]:g}..{SUPPLY[1]:g} V: "
+                "check the power supply"
             )
 
     def arm(self) -> None:
@@ -202,14 +209,14 @@ class BenchArm:
             bus.write(i, "goal_position", present)
             again = bus.read(i, "present_position")
             if abs(again - present) > 2 * STILL_TICKS:
-                raise SafetyError(
-                    f"{row.joint} (id {i}) moves while it is to be armed: hold it still, then arm again"
-                )
+                raise SafetyError(f"{row.joint} (id {i}) moves while it is to be armed: hold it still, then arm again")
             bus.write(i, "torque_switch", 1)
         self._watch.forget()
+        self._watch.refresh()
+        self._goals = list(self._watch.ticks)
+        self._behind_since = [None] * len(self._behind)
         self.state = "armed"
         self._take()
-        self._goals = list(self._watch.ticks)
         self.pacer.rebase()
 
     def hold(self) -> None:
@@ -223,14 +230,12 @@ class BenchArm:
         if before != "closed":
             self.state = "stopped"
         try:
-            return self._stop()
+            return self._stop(driven=before in ("armed", "stopped"))
         except BusError as error:
             log.warning("stop not confirmed: %s", error)
-            return StopReport(
-                confirmed=False, positions=self._watch.positions, text=f"STOP NOT CONFIRMED: {error}"
-            )
+            return StopReport(confirmed=False, positions=self._watch.positions, text=f"STOP NOT CONFIRMED: {error}")
 
-    def _stop(self) -> StopReport:
+    def _stop(self, *, driven: bool) -> StopReport:
         clock = self.bus.port.clock
         give_up = clock.now() + STOP_PATIENCE
         still = 0
@@ -256,18 +261,21 @@ class BenchArm:
             last = ticks
             if still >= STILL_SAMPLES:
                 held = self.bus.sync_read("goal_position", self._ids)
-                wrong = [
-                    n for n, i, g in zip(self._names, self._ids, self._goals, strict=True) if held[i] != g
-                ]
+                wrong = [n for n, i, g in zip(self._names, self._ids, self._goals, strict=True) if held[i] != g]
+                limp = self._limp() if driven and not wrong else []
+                if limp:
+                    problem = f"{', '.join(limp)} without torque"
+                    break
                 if not wrong:
-                    return StopReport(
-                        confirmed=True, positions=self._watch.positions, text="stopped, holding"
-                    )
+                    return StopReport(confirmed=True, positions=self._watch.positions, text="stopped, holding")
                 problem, still = f"goal of {', '.join(wrong)} not taken", 0
                 self._send(list(self._watch.ticks))
-        return StopReport(
-            confirmed=False, positions=self._watch.positions, text=f"STOP NOT CONFIRMED: {problem}"
-        )
+        return StopReport(confirmed=False, positions=self._watch.positions, text=f"STOP NOT CONFIRMED: {problem}")
+
+    def _limp(self) -> list[str]:
+        """Names of the joints that say their torque is off: after a reboot a servo answers, but holds nothing."""
+        switches = self.bus.sync_read("torque_switch", self._ids)
+        return [name for i, name in zip(self._ids, self._names, strict=True) if switches[i] == 0]
 
     def release(self) -> None:
         """Switch torque off, of as many servos as answer; the arm sinks unless it is parked or held.
@@ -326,9 +334,7 @@ class BenchArm:
             SafetyError: If the arm is not armed.
         """
         if not isinstance(admitted, Admitted):
-            raise TypeError(
-                f"BenchArm.write takes an Admitted from the safety envelope, not {type(admitted).__name__}"
-            )
+            raise TypeError(f"BenchArm.write takes an Admitted from the safety envelope, not {type(admitted).__name__}")
         if self.state != "armed":
             raise SafetyError(f"the arm is {self.state}, not armed: find the cause, then arm() again")
         age = self.bus.port.clock.now() - admitted.stamp
@@ -370,6 +376,8 @@ class BenchArm:
             for i, result in self._watch.telemetry.items():
                 if result.status or result.temperature >= HOT:
                     self._fail(i, result)
+        if self.state == "armed":
+            self._mind_following(now)
         positions = self._watch.positions
         return ArmState(
             stamp=min(self._watch.stamps),
@@ -384,6 +392,25 @@ class BenchArm:
             self._judge(actuator_id, result)
         except BusError as error:
             raise BusError(f"{error} ({self._halt()})") from error
+
+    def _mind_following(self, now: float) -> None:
+        """Stop when an arm joint stays far behind its goal without coming closer: it is held, or its motor is limp."""
+        watch = self._watch
+        for k, limit in enumerate(self._behind):
+            lag = self._goals[k] - watch.ticks[k]
+            toward = watch.velocities[k] * self._rows[k].sign * (1 if lag > 0 else -1)
+            if abs(lag) < limit or toward > FOLLOW_SPEED or watch.misses[k]:
+                self._behind_since[k] = None
+                continue
+            since = self._behind_since[k]
+            if since is None:
+                self._behind_since[k] = now
+            elif now - since >= FOLLOW_TIME:
+                error = abs(lag) * TWO_PI / self._rows[k].ticks_per_turn
+                raise SafetyError(
+                    f"{self._names[k]} (id {self._ids[k]}) has been {error:.2f} rad behind its goal for "
+                    f"{now - since:.1f} s: free what holds it, or look for a servo without power ({self._halt()})"
+                )
 
     def _halt(self) -> str:
         return self.stop().text if self.state == "armed" else "arm not armed"

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 MAX_LINE = 65_536  # bytes of one message
 MAX_CLIENTS = 8
 REPLY_TIMEOUT = 10.0  # s for a world to reset
+JUDGE_TIMEOUT = 2.0  # s for a world to say how the task stands; the arm holds meanwhile
+STALE_AFTER = 0.3  # s without a sample after which a sense counts as dead
 LOOPBACK = ("127.0.0.1", "localhost")
 
 Fields = Mapping[str, Sequence[float]]
@@ -228,9 +230,14 @@ class RemoteSense:
         """Newest value of each field.
 
         Raises:
-            BusError: If the server has hung up.
+            BusError: If the server has hung up or has sent nothing new for `STALE_AFTER`: old values move no arm.
         """
         self._drain()
+        if self.age > STALE_AFTER:
+            raise BusError(
+                f"sense {self.url}: no sample for {self.age:.1f} s (limit {STALE_AFTER} s); "
+                "see whether what serves it still runs"
+            )
         return self._values
 
     def reset(self, seed: int) -> None:
@@ -252,7 +259,7 @@ class RemoteSense:
         Raises:
             BusError: If the server does not answer or refuses.
         """
-        verdict = self._ask({"cmd": "judge"}).get("verdict")
+        verdict = self._ask({"cmd": "judge"}, JUDGE_TIMEOUT).get("verdict")
         if not isinstance(verdict, dict):
             raise BusError(f"sense {self.url}: the verdict is not a table")
         return verdict
@@ -261,14 +268,14 @@ class RemoteSense:
         """Hang up."""
         self._socket.close()
 
-    def _ask(self, message: Mapping[str, object]) -> dict[str, object]:
+    def _ask(self, message: Mapping[str, object], timeout: float = REPLY_TIMEOUT) -> dict[str, object]:
         self._drain()
         self._reply = None
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
             raise self._gone() from error
-        self._await(lambda: self._reply is not None, REPLY_TIMEOUT, f"answer to {message['cmd']!r}")
+        self._await(lambda: self._reply is not None, timeout, f"answer to {message['cmd']!r}")
         reply: dict[str, object] = self._reply or {}
         if reply.get("reply") == "error":
             raise BusError(f"sense {self.url}: {reply.get('text')}")
@@ -315,10 +322,21 @@ class RemoteSense:
             if "reply" in message:
                 self._reply = message
                 continue
-            values = {}
-            for name, row in message.get("fields", {}).items():
-                values[str(name)] = tuple(float(v) for v in row)
-                if not all(math.isfinite(v) for v in values[str(name)]):
-                    raise BusError(f"sense {self.url}: field {name!r} is not finite")
+            values = self._fields_of(message)
+            for name, row in self._values.items():
+                if len(values.get(name, ())) != len(row):
+                    raise BusError(f"sense {self.url}: field {name!r} had {len(row)} values and no longer has")
             self._values = values
             self._received = time.perf_counter()
+
+    def _fields_of(self, message: Mapping[str, object]) -> dict[str, tuple[float, ...]]:
+        table = message.get("fields")
+        values: dict[str, tuple[float, ...]] = {}
+        for name, row in table.items() if isinstance(table, dict) else ():
+            try:
+                values[str(name)] = tuple(float(v) for v in row)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise BusError(f"sense {self.url}: field {name!r} is not a list of numbers") from error
+            if not all(math.isfinite(v) for v in values[str(name)]):
+                raise BusError(f"sense {self.url}: field {name!r} is not finite")
+        return values

@@ -32,6 +32,7 @@ from .statistics import success_rate
 logger = logging.getLogger(__name__)
 
 HOME_TIMEOUT_S = 20.0
+STOP_TRIES = 5  # stops begun anew because somebody pressed Ctrl-C during them
 SETTLE_S = 0.3  # pause at home, in which senses bring values of the new episode
 ARRIVED = 2e-3  # rad between the admitted command and home
 STILL = 0.05  # rad/s of the fastest joint that counts as standing
@@ -158,8 +159,9 @@ class PolicyRun:
             self._stop()
             raise
         confirmed = self._stop()
-        if confirmed is False and exit_code in (OK, FAILED):
-            stopped, exit_code = "the arm did not confirm its stop; cut its power", UNSAFE
+        if confirmed is False:
+            stopped = f"{stopped}; the arm did not confirm its stop: cut its power".removeprefix("; ")
+            exit_code = UNSAFE if exit_code in (OK, INTERRUPTED) else exit_code
         if exit_code == OK and any(row.success is False for row in self._episodes):
             exit_code = FAILED
         return self._report(stopped, confirmed, exit_code)
@@ -231,10 +233,10 @@ class PolicyRun:
         )
 
     def _stop(self) -> bool | None:
-        """Stop the arm if it can be told to; a second Ctrl-C does not keep it from being stopped."""
+        """Stop the arm if it can be told to; more presses of Ctrl-C do not keep it from being stopped."""
         if not isinstance(self.arm, Stoppable):
             return None
-        for _ in range(2):
+        for _ in range(STOP_TRIES):
             try:
                 return self.arm.stop().confirmed
             except KeyboardInterrupt:
