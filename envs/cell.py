@@ -8,6 +8,8 @@ pairs before anything is placed; with deterministic pairs that makes a reset ind
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import atan2, cos, pi, sin, sqrt
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +17,7 @@ from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.urdf import read_urdf
 from .bullet import bullet, quiet, window_possible
+from .fold import fold_fixed_links
 
 Triple = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -100,10 +103,17 @@ class Cell:
             physicsClientId=c,
         )
         bullet.setGravity(0.0, 0.0, -9.81, physicsClientId=c)
-        flags = bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_MERGE_FIXED_LINKS | bullet.URDF_USE_IMPLICIT_CYLINDER
-        with quiet():
-            self.arm = bullet.loadURDF(str(robot.urdf_path), useFixedBase=True, flags=flags, physicsClientId=c)
+        self.arm = self._load_arm()
         self.table = self._add_table()
+
+    def _load_arm(self) -> int:
+        flags = bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_USE_IMPLICIT_CYLINDER
+        text = fold_fixed_links(self.robot.urdf_path.read_text(encoding="utf-8"))
+        with TemporaryDirectory(prefix="genba-") as folder, quiet():
+            path = Path(folder) / self.robot.urdf_path.name
+            path.write_text(text, encoding="utf-8")
+            arm: int = bullet.loadURDF(str(path), useFixedBase=True, flags=flags, physicsClientId=self.client)
+        return arm
 
     def _add_table(self) -> int:
         """A table whose top is z = 0; finite, because an endless plane is every link's neighbour at every substep."""
