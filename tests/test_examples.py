@@ -1,13 +1,19 @@
-"""Every example is short and runs as its reader would run it: in a process of its own."""
+"""What is shown is true: examples run as their reader would run them, and documents name what exists."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+from genba.__main__ import _parser
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+DOCUMENTS = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 SAYS = {
     "read_servos.py": "torque limit of servo 1 is 600",
     "record_and_plot.py": "episode.html",
@@ -66,3 +72,29 @@ def test_a_plug_in_is_a_task_like_any_other(tmp_path: Path) -> None:
     path = {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(EXAMPLES / "plug_in")))}
     assert "TouchDown" in run(["-m", "genba", "list", "tasks"], tmp_path, **path)
     assert "goal" in run([str(EXAMPLES / "plug_in" / "touch_down.py")], tmp_path, **path)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_and_links_of_a_document_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for block in re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for line in block.splitlines():
+            if line.startswith("genba "):
+                _parser().parse_args(shlex.split(line.split(" > ")[0], comments=True)[1:])
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert link.startswith("https://") or (path.parent / link).exists(), link
+
+
+def test_error_texts_in_the_bench_document_are_those_of_the_source() -> None:
+    code = "".join(
+        p.read_text(encoding="utf-8")
+        for room in ("drivers", "policies", "robots")
+        for p in ROOT.joinpath(room).rglob("*.py")
+    )
+    table = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8").split("## What it says")[1].split("\n\n")[1]
+    shown = [text for row in table.splitlines()[2:] for text in re.findall("`(.+?)`", row.split(" | ")[0])]
+    assert len(shown) > 25
+    for text in shown:
+        for part in re.split(r"\.\.\.|NAME|\bN\b|'|\(id \)", text):
+            words = part.strip(" ,:;()")
+            assert not words or words in code, text
