@@ -98,13 +98,9 @@ def loop(seconds: float, rate_hz: float = 100.0) -> None:
             state = arm.read()
         report = arm.pacer.report()
         faults = {
-            name: count
-            for name, count in arm.bus.statistics.as_dict().items()
-            if name not in ("requests", "replies")
+            name: count for name, count in arm.bus.statistics.as_dict().items() if name not in ("requests", "replies")
         }
-    print(
-        "\n| loop | mean Hz | late by a period | p50 error us | p99 error us | bus |\n|---|---|---|---|---|---|"
-    )
+    print("\n| loop | mean Hz | late by a period | p50 error us | p99 error us | bus |\n|---|---|---|---|---|---|")
     print(
         f"| {rate_hz:.0f} Hz, {seconds:.0f} s | {report.mean_rate_hz:.3f} | {report.overruns} | "
         f"{report.p50_error_s * 1e6:.0f} | {report.p99_error_s * 1e6:.0f} | {faults} |"
@@ -131,9 +127,7 @@ def main() -> None:
             wall = min(row[1] for row in found)
             ratio = cpu["feetech-servo-sdk"] / cpu[name]
             title = f"{latency * 1e3:.1f} ms" if latency else "slots only"
-            print(
-                f"| {title} | {name} | {cpu[name] * 1e6:.0f} | {wall * 1e6:.0f} | {wire / wall:.0%} | {ratio:.1f} |"
-            )
+            print(f"| {title} | {name} | {cpu[name] * 1e6:.0f} | {wall * 1e6:.0f} | {wire / wall:.0%} | {ratio:.1f} |")
     loop(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0)
 
 

@@ -64,9 +64,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 25
     peer = gym.make("PandaPickAndPlace-v3").unwrapped
     so101 = CellEnv("PickPlace", "so101", terminate_on_success=False)
-    panda = CellEnv(
-        "PickPlace", "panda", terminate_on_success=False, physics_rate_hz=500, control_rate_hz=25
-    )
+    panda = CellEnv("PickPlace", "panda", terminate_on_success=False, physics_rate_hz=500, control_rate_hz=25)
     replay = CellEnv("PickPlace", "so101", terminate_on_success=False)
     found = cpu_per_call(
         {

@@ -213,9 +213,7 @@ def test_tool_brakes_before_the_wall_of_the_workspace(name: str) -> None:
     robot, kinematics, limits = arm(name)
     start = np.array([*robot.home, robot.gripper.home])
     for away in (1.0, -1.0):
-        steps = list(
-            drive(name, lambda k, q, rng, to=away: np.array(q) + to, rate_hz=30, ticks=400, start=start)
-        )
+        steps = list(drive(name, lambda k, q, rng, to=away: np.array(q) + to, rate_hz=30, ticks=400, start=start))
         last = np.array(kinematics.forward(steps[-1].after[:-1].tolist()).position)
         for step in steps:
             moving = step.velocity[:-1]

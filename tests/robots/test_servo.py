@@ -115,9 +115,7 @@ def test_error_inside_the_dead_zone_gives_no_duty_and_just_outside_the_start_dut
 
 
 @EACH
-@given(
-    goal=st.floats(-3, 3), position=st.floats(-3, 3), speed=st.floats(-10, 10)
-)
+@given(goal=st.floats(-3, 3), position=st.floats(-3, 3), speed=st.floats(-10, 10))
 def test_law_is_odd_and_never_exceeds_the_motor(drive: Drive, goal: float, position: float, speed: float) -> None:
     law = ServoLaw([drive])
     (ahead,) = law.torques([goal], [position], [speed])
