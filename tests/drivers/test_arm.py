@@ -80,9 +80,7 @@ def test_torque_comes_after_a_goal_that_was_read_back(bench: BenchArm, line: Vir
         own = [p for p in tap.packets if p.actuator_id == servo.memory[5]]
         goal = next(k for k, p in enumerate(own) if p.code == Instruction.WRITE and p.data[0] == GOAL)
         torque = next(k for k, p in enumerate(own) if p.code == Instruction.WRITE and p.data[0] == TORQUE)
-        checks = [
-            p for p in own[goal:torque] if p.code == Instruction.READ and p.data[0] <= GOAL < sum(p.data[:2])
-        ]
+        checks = [p for p in own[goal:torque] if p.code == Instruction.READ and p.data[0] <= GOAL < sum(p.data[:2])]
         assert goal < torque
         assert checks
         assert any(p.code == Instruction.READ for p in own[torque:])
@@ -126,15 +124,11 @@ def test_an_arm_that_is_not_armed_takes_no_command(bench: BenchArm, robot: Robot
         bench.write(admitted)
 
 
-def test_no_goal_is_farther_than_the_look_ahead(
-    bench: BenchArm, robot: RobotDescription, line: VirtualLine
-) -> None:
+def test_no_goal_is_farther_than_the_look_ahead(bench: BenchArm, robot: RobotDescription, line: VirtualLine) -> None:
     bench.connect()
     bench.arm()
     state = bench.read()
-    far = replace(
-        state, joint_positions=tuple(q + 0.5 for q in state.joint_positions), gripper=state.gripper - 0.4
-    )
+    far = replace(state, joint_positions=tuple(q + 0.5 for q in state.joint_positions), gripper=state.gripper - 0.4)
     admitted = SafetyEnvelope(robot, Kinematics(robot)).reset(far)
     present = [s.present_ticks for s in line.servos]
     bench.write(admitted)
@@ -258,9 +252,7 @@ def test_one_lost_reply_after_a_pause_stops_nothing(
     assert bench.state == "armed"
 
 
-def test_a_corrupt_jump_is_not_believed(
-    bench: BenchArm, drive: Drive, line: VirtualLine, monkeypatch
-) -> None:
+def test_a_corrupt_jump_is_not_believed(bench: BenchArm, drive: Drive, line: VirtualLine, monkeypatch) -> None:
     bench.connect()
     bench.arm()
     state = drive(bench, 0.5)

@@ -126,9 +126,7 @@ def test_an_echo_is_never_an_answer(bus: ActuatorBus, faults: Faults) -> None:
     assert isinstance(bus.ping(1), Fault)
 
 
-def test_a_reply_that_equals_its_request_is_believed_where_nothing_echoes(
-    bus: ActuatorBus, line: VirtualLine
-) -> None:
+def test_a_reply_that_equals_its_request_is_believed_where_nothing_echoes(bus: ActuatorBus, line: VirtualLine) -> None:
     line.servo(1).voltage = 3.0
     bus.port.clock.sleep_until(line.now + 0.1)
     assert bus.ping(1) == 1  # FF FF 01 02 01 FB both ways

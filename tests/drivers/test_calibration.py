@@ -43,9 +43,7 @@ def test_nominal_means_the_centre_count_at_zero(robot: RobotDescription) -> None
     for row, joint in zip(calibration.actuators, robot.joints, strict=False):
         assert row.to_ticks(0.0) == 2048
         assert row.to_position(2048 + 1024) == pytest.approx(math.pi / 2)
-        assert (
-            joint.lower <= row.to_position(row.lower_ticks) < row.to_position(row.upper_ticks) <= joint.upper
-        )
+        assert joint.lower <= row.to_position(row.lower_ticks) < row.to_position(row.upper_ticks) <= joint.upper
 
 
 def test_a_file_gives_back_what_was_saved(robot: RobotDescription, tmp_path: Path) -> None:
@@ -74,9 +72,7 @@ def test_the_home_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path
         (lambda t: t["actuators"][0].update(ticks_per_turn=0), "ticks_per_turn"),
     ],
 )
-def test_a_spoiled_file_is_refused_by_name(
-    robot: RobotDescription, tmp_path: Path, change, word: str
-) -> None:
+def test_a_spoiled_file_is_refused_by_name(robot: RobotDescription, tmp_path: Path, change, word: str) -> None:
     path = nominal_calibration(robot).save(tmp_path / "unit.json")
     table = json.loads(path.read_text())
     change(table)
@@ -117,18 +113,14 @@ def test_an_arm_without_a_bus_has_nothing_to_calibrate() -> None:
         nominal_calibration(load_robot("panda"))
 
 
-def test_calibrating_reads_and_never_writes(
-    robot: RobotDescription, bus: ActuatorBus, line, tmp_path: Path
-) -> None:
+def test_calibrating_reads_and_never_writes(robot: RobotDescription, bus: ActuatorBus, line, tmp_path: Path) -> None:
     before = [bytes(s.memory[:56]) for s in line.servos]
     calibration, path = calibrate_to_nominal(robot, bus, "twin", tmp_path / "twin.json")
     assert load_calibration(path) == calibration
     assert [bytes(s.memory[:56]) for s in line.servos] == before
 
 
-def test_calibrating_refuses_an_arm_under_torque(
-    robot: RobotDescription, bus: ActuatorBus, tmp_path: Path
-) -> None:
+def test_calibrating_refuses_an_arm_under_torque(robot: RobotDescription, bus: ActuatorBus, tmp_path: Path) -> None:
     bus.write(4, "goal_position", bus.read(4, "present_position"))
     bus.write(4, "torque_switch", 1)
     with pytest.raises(RefusedError, match="wrist_flex"):

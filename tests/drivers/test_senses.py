@@ -89,9 +89,7 @@ def test_a_client_that_talks_rubbish_is_hung_up_on(server: SenseServer, line: by
         assert sense.read()
 
 
-@pytest.mark.parametrize(
-    "url", ["socket://192.0.2.1:7000", "http://127.0.0.1:80", "socket://127.0.0.1", "/dev/null"]
-)
+@pytest.mark.parametrize("url", ["socket://192.0.2.1:7000", "http://127.0.0.1:80", "socket://127.0.0.1", "/dev/null"])
 def test_only_the_loopback_is_listened_to(url: str) -> None:
     with pytest.raises(RefusedError, match=r"socket://127\.0\.0\.1"):
         RemoteSense(url)

@@ -166,17 +166,13 @@ def _arrives(read, goal: int) -> bool:
 def test_a_killed_host_leaves_an_arm_that_stands(robot: RobotDescription, cycles: int) -> None:
     script = Path(__file__).with_name("runaway.py")
     with twin("tcp") as served:
-        with subprocess.Popen(
-            [sys.executable, str(script), served.port], stdout=subprocess.PIPE, text=True
-        ) as host:
+        with subprocess.Popen([sys.executable, str(script), served.port], stdout=subprocess.PIPE, text=True) as host:
             assert host.stdout is not None
             lines = [host.stdout.readline() for _ in range(cycles)]
             host.kill()
             lines += host.stdout.readlines()
         history = [
-            [float(v) for v in line.split()]
-            for line in lines
-            if line.count(" ") == 6 - 1 and line.endswith("\n")
+            [float(v) for v in line.split()] for line in lines if line.count(" ") == 6 - 1 and line.endswith("\n")
         ]
         last, before = history[-1], history[-4]
         assert max(abs(a - b) for a, b in zip(last, before, strict=True)) > 0.02  # it was in full motion

@@ -61,17 +61,13 @@ def test_reads_are_cut_at_the_end_of_memory(talk: Talk) -> None:
 @pytest.mark.parametrize("register", [r for r in FRAMING.registers if r.writable], ids=lambda r: r.name)
 def test_every_writable_register_returns_what_was_written(bus: ActuatorBus, register) -> None:
     special = {"id": (1,), "baud_code": (0,), "torque_switch": (0, 1, 2), "response_level": (1,)}
-    for value in special.get(
-        register.name, (register.lower, register.upper, (register.lower + register.upper) // 2)
-    ):
+    for value in special.get(register.name, (register.lower, register.upper, (register.lower + register.upper) // 2)):
         bus.write(1, register.name, value)
         assert bus.read(1, register.name) == value
 
 
 @pytest.mark.parametrize("register", [r for r in FRAMING.registers if not r.writable], ids=lambda r: r.name)
-def test_read_only_bytes_are_skipped_with_a_good_status(
-    bus: ActuatorBus, line: VirtualLine, register
-) -> None:
+def test_read_only_bytes_are_skipped_with_a_good_status(bus: ActuatorBus, line: VirtualLine, register) -> None:
     before = bytes(line.servo(1).memory)
     request = encode(1, Instruction.WRITE, bytes((register.address,)) + b"\x55" * register.size)
     assert bus.command(request, 1) == 0
@@ -134,9 +130,7 @@ def test_a_prepared_write_waits_for_action(bus: ActuatorBus) -> None:
 
 
 @pytest.mark.parametrize("raw", [0, 1, 1304, 2047, 2048, 4095])
-def test_calibration_makes_the_present_position_the_wanted_one(
-    bus: ActuatorBus, line: VirtualLine, raw: int
-) -> None:
+def test_calibration_makes_the_present_position_the_wanted_one(bus: ActuatorBus, line: VirtualLine, raw: int) -> None:
     servo = line.servo(1)
     servo.raw_ticks = raw
     line.plant = _Frozen(line, {1: raw})
@@ -158,9 +152,7 @@ class _Frozen:
     def __init__(self, line: VirtualLine, raw: dict[int, int]) -> None:
         motion = line.plant.motion()
         ids = line.robot.actuator_ids
-        positions = [
-            (raw[i] - 2048) * TICK if i in raw else p for i, p in zip(ids, motion.positions, strict=True)
-        ]
+        positions = [(raw[i] - 2048) * TICK if i in raw else p for i, p in zip(ids, motion.positions, strict=True)]
         self._motion = type(motion)(positions, motion.velocities, motion.duties)
 
     def motion(self):
