@@ -83,9 +83,7 @@ class ActuatorBus:
         self._byte_time = 10.0 / port.baud_rate
         self._avoid: list[int] = []
         self._requests: dict[tuple[tuple[int, ...], int, int], bytes] = {}
-        self._held_back = (
-            False  # whether an adapter delivers all replies at once and late, as FTDI's timer does
-        )
+        self._held_back = False  # whether an adapter delivers all replies at once and late, as FTDI's timer does
 
     # ---- exchanges
 

@@ -2,6 +2,7 @@
 
     /dev/ttyACM0  COM5  socket://127.0.0.1:7000  rfc2217://...       what pyserial knows
     genba-sim://so101?ids=1,2&seed=3&time=virtual                    virtual servos in this process
+    genba-sim://so101?drop=0.01&late=0.005                           on a bad wire: chances per reply
 
 Where the operating system has `poll`, a read sleeps in it; it never spins. Modem lines are never touched, because a
 pseudo terminal has none. However a cable is pulled - pyserial has three ways to say so - it becomes `LinkLostError`.
@@ -25,6 +26,7 @@ from .pace import Clock, WallClock
 
 WRITE_TIMEOUT = 0.5  # s after which a port that takes no bytes is given up
 SIM_SCHEME = "genba-sim"
+CHANCES = ("drop", "duplicate", "flip", "insert", "late", "truncate")  # what may go wrong on a virtual wire
 READ_SIZE = 4096
 
 if sys.platform == "win32":
@@ -202,7 +204,7 @@ def _open_sim(url: str, baud_rate: int) -> Port:
     from .virtual.sim_port import SimPort
 
     parts = urlsplit(url)
-    known = {"ids", "seed", "time"}
+    known = {"ids", "seed", "time", *CHANCES}
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     for key in options:
         if key not in known:
@@ -214,8 +216,19 @@ def _open_sim(url: str, baud_rate: int) -> Port:
         seed = int(options.get("seed", "0"))
     except ValueError as error:
         raise RefusedError(f"{url}: ids and seed must be whole numbers, as in ids=1,2,3&seed=4") from error
-    line = VirtualLine(load_robot(parts.netloc), ids=ids, faults=Faults(seed=seed))
+    chances = {name: _chance(url, name, options[name]) for name in CHANCES if name in options}
+    line = VirtualLine(load_robot(parts.netloc), ids=ids, faults=Faults(seed=seed, **chances))
     return SimPort(url, line, baud_rate, virtual_time=options.get("time") == "virtual")
+
+
+def _chance(url: str, name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise RefusedError(f"{url}: {name} is {text!r}; it is a chance per reply, a number from 0 to 1")
+    return value
 
 
 def port_names() -> list[str]:
@@ -242,15 +255,11 @@ def _cannot_open(url: str, error: Exception) -> BusError | RefusedError:
     if "exclusively lock" in text or "access is denied" in text or "busy" in text:
         return BusError(f"port {url} is in use by another program: close that program first")
     if "permission" in text:
-        return BusError(
-            f"port {url}: permission denied; add your user to the group that owns it (often dialout)"
-        )
+        return BusError(f"port {url}: permission denied; add your user to the group that owns it (often dialout)")
     if "://" in url and not Path(url).exists():
         if isinstance(error, ValueError):
             return RefusedError(f"port {url}: not a URL pyserial knows ({error})")
-        return BusError(
-            f"port {url}: nothing answers there; start it first (genba twin), or check host and port"
-        )
+        return BusError(f"port {url}: nothing answers there; start it first (genba twin), or check host and port")
     if isinstance(error, ValueError):
         return RefusedError(f"port {url}: {error}")
     if isinstance(error, OSError) and not Path(url).exists():

@@ -316,9 +316,7 @@ class FeetechSts:
 
     def telemetry(self, data: bytes, status: int) -> Telemetry:
         """Decode registers 56..70."""
-        position, speed, load, voltage, temperature, condition, moving, current = self._telemetry.unpack_from(
-            data
-        )
+        position, speed, load, voltage, temperature, condition, moving, current = self._telemetry.unpack_from(data)
         return Telemetry(
             32768 - position if position & 0x8000 else position,
             32768 - speed if speed & 0x8000 else speed,

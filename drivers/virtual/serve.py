@@ -196,9 +196,7 @@ def serve(
     if kind not in KINDS:
         raise RefusedError(f"cannot serve {kind!r}; allowed: {', '.join(KINDS)}")
     clock = time.perf_counter
-    line = VirtualLine(
-        robot, ids=ids, baud_rate=baud_rate, plant=plant, faults=faults, latency=latency, now=clock()
-    )
+    line = VirtualLine(robot, ids=ids, baud_rate=baud_rate, plant=plant, faults=faults, latency=latency, now=clock())
     wire: Wire = PtyWire() if kind == "pty" else TcpWire()
     present = ", ".join(str(s.memory[5]) for s in line.servos)
     with _until_signal() as stopped:
@@ -215,9 +213,7 @@ def serve(
                 sense_server.close()
 
 
-def _turn(
-    line: VirtualLine, wire: Wire, sense_server: SenseServer | None, clock: Callable[[], float]
-) -> None:
+def _turn(line: VirtualLine, wire: Wire, sense_server: SenseServer | None, clock: Callable[[], float]) -> None:
     now = clock()
     waits = [IDLE_STEP]
     due = line.next_due()

@@ -285,9 +285,7 @@ class VirtualServo:
         self._speed = top
         self._target = goal if abs(way) <= top * dt else self._target + (top if way > 0 else -top) * dt
 
-    def sense(
-        self, position: float, velocity: float, duty: float, stall: float, no_load: float, dt: float
-    ) -> None:
+    def sense(self, position: float, velocity: float, duty: float, stall: float, no_load: float, dt: float) -> None:
         """Take in what the joint did during one step of `dt` s.
 
         Args:
@@ -329,9 +327,7 @@ class VirtualServo:
         if not self.memory[15] / 10.0 <= self.voltage <= self.memory[14] / 10.0:
             status |= table.STATUS_VOLTAGE
         limit = self.memory[13]
-        if self.temperature > limit or (
-            self.memory[65] & table.STATUS_TEMPERATURE and self.temperature + 5 >= limit
-        ):
+        if self.temperature > limit or (self.memory[65] & table.STATUS_TEMPERATURE and self.temperature + 5 >= limit):
             status |= table.STATUS_TEMPERATURE
         if abs(self._duty) * 100.0 > self.memory[36] and abs(self._measured_speed) < 50:
             self._overload_time += dt
