@@ -21,6 +21,7 @@ from ..robots.errors import RefusedError
 from ..robots.strict import build
 from .bus import ActuatorBus, Fault
 from .ports import usb_serial
+from .wired import bus_of
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 100_000
@@ -107,9 +108,7 @@ class Calibration:
             )
         for actuator, name in zip(self.actuators, robot.actuator_names, strict=True):
             if actuator.joint != name:
-                raise RefusedError(
-                    f"{where}: id {actuator.actuator_id} is {actuator.joint!r}, expected {name!r}"
-                )
+                raise RefusedError(f"{where}: id {actuator.actuator_id} is {actuator.joint!r}, expected {name!r}")
             if robot.bus is not None and actuator.model_number != robot.bus.model_number:
                 raise RefusedError(
                     f"{where}: {name} was a model {actuator.model_number}, but {robot.name} has "
@@ -160,17 +159,13 @@ def load_calibration(path: Path) -> Calibration:
         raise RefusedError(f"{path}: not valid JSON: {error}") from error
     loaded = build(Calibration, table, str(path))
     if loaded.format_version != FORMAT_VERSION:
-        raise RefusedError(
-            f"{path}: format_version {loaded.format_version}; this genba reads {FORMAT_VERSION}"
-        )
+        raise RefusedError(f"{path}: format_version {loaded.format_version}; this genba reads {FORMAT_VERSION}")
     for actuator in loaded.actuators:
         where = f"{path}: actuator {actuator.actuator_id} ({actuator.joint})"
         if actuator.sign not in (-1, 1):
             raise RefusedError(f"{where}: sign is {actuator.sign}; allowed: 1, -1")
         if not actuator.lower_ticks < actuator.upper_ticks:
-            raise RefusedError(
-                f"{where}: lower_ticks {actuator.lower_ticks} is not below {actuator.upper_ticks}"
-            )
+            raise RefusedError(f"{where}: lower_ticks {actuator.lower_ticks} is not below {actuator.upper_ticks}")
         if actuator.ticks_per_turn <= 0:
             raise RefusedError(f"{where}: ticks_per_turn must be positive")
     return loaded
@@ -215,8 +210,7 @@ def nominal_calibration(
     Raises:
         RefusedError: If the arm has no bus, or a range does not fit its servo's turn.
     """
-    if robot.bus is None:
-        raise RefusedError(f"robot {robot.name!r} has no servo bus, so there is nothing to calibrate")
+    bus = bus_of(robot)
     gripper = robot.gripper
     ranges = [(j.lower, j.upper) for j in robot.joints]
     ranges.append((min(gripper.closed, gripper.open), max(gripper.closed, gripper.open)))
@@ -228,9 +222,7 @@ def nominal_calibration(
         low = math.ceil(centre + lower * drive.ticks_per_turn / TWO_PI)
         high = math.floor(centre + upper * drive.ticks_per_turn / TWO_PI)
         if not 0 <= low < high < drive.ticks_per_turn:
-            raise RefusedError(
-                f"{robot.name}: the range of {name} is {low}..{high} ticks, more than its servo's turn"
-            )
+            raise RefusedError(f"{robot.name}: the range of {name} is {low}..{high} ticks, more than its servo's turn")
         actuators.append(
             ActuatorCalibration(
                 actuator_id=i,
@@ -240,7 +232,7 @@ def nominal_calibration(
                 lower_ticks=low,
                 upper_ticks=high,
                 ticks_per_turn=drive.ticks_per_turn,
-                model_number=robot.bus.model_number,
+                model_number=bus.model_number,
                 offset_ticks=(offsets or {}).get(i, 0),
             )
         )
@@ -286,9 +278,7 @@ def calibrate_to_nominal(
         offsets[i] = bus.read(i, "position_offset")
     calibration = nominal_calibration(robot, unit, offsets=offsets)
     margin = 128
-    for actuator, result in zip(
-        calibration.actuators, bus.telemetry(robot.actuator_ids).values(), strict=True
-    ):
+    for actuator, result in zip(calibration.actuators, bus.telemetry(robot.actuator_ids).values(), strict=True):
         if isinstance(result, Fault):
             raise RefusedError(f"{actuator.joint}: {result.text}")
         if not actuator.lower_ticks - margin <= result.position_ticks <= actuator.upper_ticks + margin:

@@ -6,7 +6,6 @@ A verb takes parsed options and returns what to print and the exit code; heavy i
 import argparse
 from pathlib import Path
 
-from ..robots.errors import RefusedError
 from ..robots.table import as_text
 
 
@@ -30,11 +29,11 @@ def calibrate(options: argparse.Namespace) -> tuple[str, int]:
     from .calibration import calibrate_to_nominal, unit_of
     from .ports import open_port
     from .protocols import load_protocol
+    from .wired import bus_of
 
     robot = load_robot(options.robot)
-    if robot.bus is None:
-        raise RefusedError(f"robot {robot.name!r} has no servo bus, so there is nothing to calibrate")
-    bus = ActuatorBus(open_port(options.port, robot.bus.baud_rate), load_protocol(robot.bus.protocol))
+    wire = bus_of(robot)
+    bus = ActuatorBus(open_port(options.port, wire.baud_rate), load_protocol(wire.protocol))
     try:
         calibration, path = calibrate_to_nominal(robot, bus, options.unit or unit_of(options.port), options.file)
     finally:

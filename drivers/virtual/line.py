@@ -14,6 +14,7 @@ from ...robots.errors import RefusedError
 from ..framing import Packet
 from ..protocols._feetech_table import BAUD_RATES, STATUS_OVERLOAD, STATUS_TEMPERATURE
 from ..protocols.feetech_sts import BROADCAST, Instruction, RequestParser, frame
+from ..wired import bus_of
 from .faults import Faults
 from .plant import Plant, ServoPlant
 from .sts3215 import VirtualServo
@@ -50,30 +51,29 @@ class VirtualLine:
         Raises:
             RefusedError: If the arm has no bus of this family, or an id or the rate does not exist.
         """
-        if robot.bus is None or robot.bus.protocol != "feetech_sts":
+        bus = bus_of(robot)
+        if bus.protocol != "feetech_sts":
             raise RefusedError(
-                f"robot {robot.name!r} has no feetech_sts bus; virtual servos exist for that protocol only"
+                f"robot {robot.name!r} has a {bus.protocol} bus; virtual servos exist for feetech_sts only"
             )
-        rate = baud_rate or robot.bus.baud_rate
+        rate = bus.baud_rate if baud_rate is None else baud_rate
         if rate not in BAUD_RATES:
             raise RefusedError(
                 f"baud rate {rate} does not exist on this series; there are {', '.join(map(str, BAUD_RATES))}"
             )
         present = tuple(robot.actuator_ids if ids is None else ids)
+        if not present or len(set(present)) != len(present):
+            raise RefusedError(f"servo ids {present}: give each servo that is present once, as in 1,2,3")
         strangers = sorted(set(present) - set(robot.actuator_ids))
         if strangers:
-            raise RefusedError(
-                f"robot {robot.name!r} has no servo {strangers[0]}; there are {robot.actuator_ids}"
-            )
+            raise RefusedError(f"robot {robot.name!r} has no servo {strangers[0]}; there are {robot.actuator_ids}")
         self.robot = robot
         self.baud_rate = rate
         self.plant: Plant = plant or ServoPlant(robot)
         self.faults = faults or Faults()
         self.latency = latency
         self.now = now
-        self._row = [
-            VirtualServo(i, model_number=robot.bus.model_number, baud_rate=rate) for i in robot.actuator_ids
-        ]
+        self._row = [VirtualServo(i, model_number=bus.model_number, baud_rate=rate) for i in robot.actuator_ids]
         self.servos = [s for s, i in zip(self._row, robot.actuator_ids, strict=True) if i in present]
         self._parser = RequestParser()
         self._due: list[tuple[float, bytes]] = []
@@ -136,9 +136,7 @@ class VirtualLine:
                     if wanted == servo.memory[5]:
                         content = servo.read(data[0], data[1])
                         if content is not None:
-                            starts.append(
-                                (arrived + byte_time + k * slot, frame(wanted, servo.status, content))
-                            )
+                            starts.append((arrived + byte_time + k * slot, frame(wanted, servo.status, content)))
             return starts
         if packet.code == Instruction.SYNC_WRITE and packet.actuator_id == BROADCAST and len(data) >= 3:
             step = data[1] + 1
@@ -152,9 +150,7 @@ class VirtualLine:
             if packet.actuator_id in (own, BROADCAST):
                 content = servo.answer(packet, arrived)
                 if content is not None:
-                    wait = (
-                        9 * own if packet.actuator_id == BROADCAST and packet.code == Instruction.PING else 0
-                    )
+                    wait = 9 * own if packet.actuator_id == BROADCAST and packet.code == Instruction.PING else 0
                     starts.append((arrived + (1 + wait) * byte_time, frame(own, servo.status, content)))
         return starts
 

@@ -17,6 +17,7 @@ from genba.drivers.virtual.sim_port import SimPort
 from genba.robots.description import RobotDescription
 from genba.robots.envelope import SafetyEnvelope
 from genba.robots.errors import BusError, RefusedError, SafetyError
+from genba.robots.gravity import Gravity
 from genba.robots.kinematics import Kinematics
 from genba.robots.state import Arm, ArmState
 
@@ -67,7 +68,9 @@ def test_it_is_an_arm(bench: BenchArm) -> None:
     assert isinstance(bench, Arm)
 
 
-def test_torque_comes_after_a_goal_that_was_read_back(bench: BenchArm, line: VirtualLine) -> None:
+def test_torque_comes_after_a_goal_that_was_read_back(
+    bench: BenchArm, line: VirtualLine, robot: RobotDescription
+) -> None:
     for servo in line.servos:  # a stale goal from another life
         servo.write(GOAL, b"\x00\x04")
     tap = Tap(line)
@@ -86,7 +89,10 @@ def test_torque_comes_after_a_goal_that_was_read_back(bench: BenchArm, line: Vir
         assert any(p.code == Instruction.READ for p in own[torque:])
     bench.advance(0.5)
     bench.advance(0.5)
-    assert all(abs(s.raw_ticks - b) <= 2 for s, b in zip(line.servos, before, strict=True))
+    # It sinks into its servos by what its weight asks of their springs, and no joint jumps.
+    weights = (*Gravity(robot).torques(robot.home), 0.0)
+    for servo, start, weight, drive in zip(line.servos, before, weights, robot.actuator_drives, strict=True):
+        assert abs(servo.raw_ticks - start) <= abs(weight) / drive.stiffness / drive.tick + 4
 
 
 def test_arming_stops_where_a_goal_is_not_taken(bench: BenchArm, line: VirtualLine, monkeypatch) -> None:

@@ -116,7 +116,7 @@ def test_a_socket_is_a_port_until_its_other_end_goes() -> None:
         ("socket://127.0.0.1:1", BusError, "nothing answers"),
         ("nonsense://x", RefusedError, "not a URL"),
         ("genba-sim://so999", UnknownNameError, "so101"),
-        ("genba-sim://panda", RefusedError, "feetech_sts"),
+        ("genba-sim://panda", RefusedError, "no servo bus"),
         ("genba-sim://so101?ids=a", RefusedError, "whole numbers"),
         ("genba-sim://so101?ids=9", RefusedError, "no servo 9"),
         ("genba-sim://so101?speed=2", RefusedError, "unknown option 'speed'"),
