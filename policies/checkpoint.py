@@ -1,8 +1,10 @@
 """Checkpoints of a training run: tensors and plain values in one file, replaced in one step, read without pickle."""
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch as th
 
@@ -21,18 +23,34 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     Raises:
         RefusedError: If the disk refuses; the earlier checkpoint is untouched.
     """
+    write_whole(path, lambda file: th.save({"version": VERSION, **content}, file))
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file of a training run in one step: after a crash, Ctrl-C or a full disk there is the one before it.
+
+    Args:
+        path: The file.
+        write: Writes its content into an open file.
+
+    Raises:
+        RefusedError: If the disk refuses.
+    """
     partial = path.with_suffix(".partial")
     try:
         with partial.open("wb") as file:
-            th.save({"version": VERSION, **content}, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        raise RefusedError(
-            f"{path}: cannot be written ({error}); the checkpoint before it is whole: free some space and add --resume"
-        ) from error
+    except BaseException as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if not isinstance(error, OSError | RuntimeError):
+            raise
+        there = path.with_name("checkpoint.pt").exists()
+        cure = "the checkpoint before it is whole: free some space and add --resume" if there else "name another folder"
+        raise RefusedError(f"{path}: cannot be written ({error}); {cure}") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -4,10 +4,14 @@ Cells of one worker run in lockstep, so that expert and network see batches. An 
 and on who acts, because resets are exact; splitting the seeds over more workers therefore changes nothing.
 """
 
+import os
+import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -188,6 +192,20 @@ class _Lane:
         )
 
 
+def _serve() -> None:
+    """Make a worker of this process: Ctrl-C is its parent's business, and it does not outlive its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
 class Collectors:
     """Worker processes with cells; or none, then everything runs here."""
 
@@ -202,7 +220,7 @@ class Collectors:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
         if workers:
-            self._pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"))
+            self._pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_serve)
 
     def collect(
         self,
@@ -226,7 +244,13 @@ class Collectors:
     def close(self) -> None:
         """Stop the workers."""
         if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+            # Nothing waits for episodes that nobody will see: what they would have given is not kept anyway.
+            workers = list((self._pool._processes or {}).values())
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.terminate()
+            for worker in workers:
+                worker.join()
         else:
             for cell in _CELLS.pop(self._env, []):
                 cell.close()

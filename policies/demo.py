@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..robots.description import load_robot
-from ..robots.errors import BusError
+from ..robots.errors import BusError, RefusedError
 from .bundle import PolicyBundle
 from .catalogue import find_policy
 from .evaluate import Evaluation, evaluate
@@ -68,7 +68,10 @@ def demo(out: Path, make_twin: MakeTwin, *, episodes: int = 20, say: Callable[[s
         The table, and an exit code: 0 if every run over the wire did its task at least nine times in ten.
     """
     started = time.monotonic()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RefusedError(f"{out}: cannot be made ({error.strerror}); name another folder with --out") from error
     say(f"1/4  training TeachPoint on {ROBOT}: a policy from nothing")
     run = out / time.strftime("teach_point_%Y%m%d_%H%M%S")
     outcome = train(task="TeachPoint", robot=ROBOT, out=run, algo="imitate")

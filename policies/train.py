@@ -6,6 +6,7 @@ Everything random derives from the seed; a run that was interrupted between two 
 same weights as one that was not.
 """
 
+import logging
 import os
 import shlex
 import sys
@@ -23,7 +24,7 @@ from stable_baselines3.common.logger import Logger, configure
 from ..envs.env import CellEnv
 from ..robots.errors import RefusedError
 from ..robots.features import FeatureMap
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint, save_checkpoint, write_whole
 from .collect import Collectors, Trajectory
 from .imitate import Imitation, ImitationRecipe, batch_actor
 from .improve import Improvement, ImprovementRecipe
@@ -31,6 +32,8 @@ from .progress import progress_bar
 from .replay import Replay
 from .runfile import write_run
 from .warm import make_model
+
+log = logging.getLogger(__name__)
 
 ALGORITHMS = ("imitate", "imitate+sac")
 SEED_BLOCK = 10_000_000  # episode seeds of one training seed; evaluation uses those below the first block
@@ -66,6 +69,7 @@ def train(
     workers: int | None = None,
     quiet: bool = False,
     env: dict[str, Any] | None = None,
+    recipe: tuple[ImitationRecipe, ImprovementRecipe] | None = None,
 ) -> Outcome:
     """Train one policy; leaves `run.json`, `model.zip`, TensorBoard logs and a checkpoint in `out`.
 
@@ -80,6 +84,7 @@ def train(
         workers: Collector processes; one per processor if not given.
         quiet: Show no progress.
         env: Further keyword arguments of `CellEnv`.
+        recipe: How much of what; the arm's own if not given.
 
     Raises:
         RefusedError: If a name is unknown, the folder holds another run, or there is nothing to resume.
@@ -89,13 +94,17 @@ def train(
         raise RefusedError(f"no algorithm named {algo!r}; there are: {', '.join(ALGORITHMS)}")
     if steps is not None and steps < 1:
         raise RefusedError(f"steps is {steps}; it must be at least 1")
-    run = _Run(task, robot, out, steps, seed, algo, env or {})
-    run.open(resume=resume)
-    collectors = Collectors(run.env_options, (os.cpu_count() or 1) if workers is None else workers)
+    if seed < 0:
+        raise RefusedError(f"seed is {seed}; it must not be negative")
+    run = _Run(task, robot, out, steps, seed, algo, env or {}, recipe)
     try:
-        run.work(collectors, quiet=quiet)
+        run.open(resume=resume)
+        collectors = Collectors(run.env_options, (os.cpu_count() or 1) if workers is None else workers)
+        try:
+            run.work(collectors, quiet=quiet)
+        finally:
+            collectors.close()
     finally:
-        collectors.close()
         run.env.close()
     return run.outcome()
 
@@ -104,7 +113,15 @@ class _Run:
     """One training run and all its state."""
 
     def __init__(
-        self, task: str, robot: str, out: Path, steps: int | None, seed: int, algo: str, env: dict[str, Any]
+        self,
+        task: str,
+        robot: str,
+        out: Path,
+        steps: int | None,
+        seed: int,
+        algo: str,
+        env: dict[str, Any],
+        recipe: tuple[ImitationRecipe, ImprovementRecipe] | None,
     ) -> None:
         self.env_options = {"task": task, "robot": robot, **env}
         self.env = CellEnv(**self.env_options)
@@ -113,10 +130,8 @@ class _Run:
         self.split = self.env.spec_.size("observation")
         self.first_seed = (seed + 1) * SEED_BLOCK
         noise = 0.2 if self.env.robot.tolerance == "servo" else 0.08
-        self.imitation = Imitation(
-            recipe=ImitationRecipe(noise=noise), features=self.features, split=self.split, seed=self.first_seed
-        )
-        self.recipe = ImprovementRecipe()
+        first, self.recipe = recipe or (ImitationRecipe(noise=noise), ImprovementRecipe())
+        self.imitation = Imitation(recipe=first, features=self.features, split=self.split, seed=self.first_seed)
         self.steps = steps
         self.improved_steps = 0
         self.improved_rounds = 0
@@ -130,10 +145,11 @@ class _Run:
         self.saved: dict[str, Any] | None = None
         if resume:
             self.saved = load_checkpoint(self.checkpoint)
+            identity = self.saved.get("identity", {})
             for key, value in self.identity.items():
-                if self.saved["identity"][key] != value:
+                if identity.get(key) != value:
                     raise RefusedError(
-                        f"{self.out}: holds a run with {key} {self.saved['identity'][key]!r}, not {value!r}; "
+                        f"{self.out}: holds a run with {key} {identity.get(key)!r}, not {value!r}; "
                         "resume it with its own arguments or name another folder"
                     )
         elif self.checkpoint.exists():
@@ -142,13 +158,18 @@ class _Run:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RefusedError(f"{self.out}: cannot be made ({error.strerror}); name another folder") from error
+        if self.saved is None:
+            # From here on there is something to resume, and a folder that takes no files is refused at once.
+            save_checkpoint(self.checkpoint, {"identity": self.identity, "begun": False})
+        elif not self.saved.get("begun", True):
+            self.saved = None
 
     def work(self, collectors: Collectors, *, quiet: bool) -> None:
         """All stages that are not done yet."""
         th.set_num_threads(1)
         th.manual_seed(self.seed)
         self.generator = th.Generator().manual_seed(self.seed)
-        logger = configure(str(self.out / "tensorboard"), ["tensorboard"])
+        logger = self._logger()
         rounds = self.imitation.recipe.rounds + 2
         improve = self.algo == "imitate+sac"
         total = rounds + 1 + (self.recipe.rounds if improve else 0)
@@ -165,6 +186,23 @@ class _Run:
             self._keep(self._validate(collectors))
         self.model.policy.actor.load_state_dict(self.best["actor"])
         self._finish()
+
+    def _logger(self) -> Logger:
+        try:
+            return configure(str(self.out / "tensorboard"), ["tensorboard"])
+        except OSError as error:
+            raise RefusedError(
+                f"{self.out / 'tensorboard'}: cannot be written ({error.strerror}); name another folder"
+            ) from error
+
+    def _log(self, logger: Logger, values: dict[str, float], step: int) -> None:
+        """Log for TensorBoard; what a full disk does to curves must not end a training."""
+        try:
+            for key, value in values.items():
+                logger.record(key, value)
+            logger.dump(step)
+        except OSError as error:
+            log.warning("TensorBoard curves of this round are lost: %s", error)
 
     def _begin(self, collectors: Collectors) -> None:
         started = time.monotonic()
@@ -195,11 +233,10 @@ class _Run:
             losses: list[float] = []
             im.run_round(self.model.policy.actor, self.mean, self.std, collectors, self.generator, losses.append)
             self.seconds += time.monotonic() - started
-            logger.record("imitate/success", im.success)
-            logger.record("imitate/loss", losses[-1])
-            logger.dump(im.steps)
-            advance(f"success {im.success:.2f}, loss {losses[-1]:.4f}")
             self._save()
+            loss = losses[-1] if losses else float("nan")
+            self._log(logger, {"imitate/success": im.success, "imitate/loss": loss}, im.steps)
+            advance(f"success {im.success:.2f}, loss {loss:.4f}")
 
     def _replay(self, capacity: int) -> Replay:
         r = self.recipe
@@ -250,13 +287,10 @@ class _Run:
             if self.improved_rounds % 2 == 0 or self.improved_rounds == rounds:
                 self._keep(self._validate(collectors))
             self.seconds += time.monotonic() - started
-            for key, value in values.items():
-                logger.record(f"improve/{key}", value)
-            logger.record("improve/success", self.best["success"])
-            logger.record("improve/cycle_time", self.best["cycle_time"])
-            logger.dump(im.steps + self.improved_steps)
-            advance(f"best: success {self.best['success']:.2f}, cycle {self.best['cycle_time']:.2f} s")
             self._save({"episodes": kept, **improvement.state()})
+            values.update(success=self.best["success"], cycle_time=self.best["cycle_time"])
+            self._log(logger, {f"improve/{k}": v for k, v in values.items()}, im.steps + self.improved_steps)
+            advance(f"best: success {self.best['success']:.2f}, cycle {self.best['cycle_time']:.2f} s")
 
     def _actor(self) -> Any:
         return batch_actor(self.model.policy.actor, self.features, self.mean, self.std)
@@ -286,6 +320,7 @@ class _Run:
             self.checkpoint,
             {
                 "identity": self.identity,
+                "begun": True,
                 "mean": th.as_tensor(self.mean),
                 "std": th.as_tensor(self.std),
                 "policy": self.model.policy.state_dict(),
@@ -303,7 +338,7 @@ class _Run:
         )
 
     def _finish(self) -> None:
-        self.model.save(self.out / "model.zip")
+        write_whole(self.out / "model.zip", self.model.save)
         command = shlex.join(["genba", "train", self.env.task_name, "--robot", self.env.robot.name])
         command += f" --seed {self.seed} --algo {self.algo}" + (f" --steps {self.steps}" if self.steps else "")
         write_run(

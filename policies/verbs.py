@@ -4,9 +4,13 @@ A verb takes parsed options and returns what to print and the exit code; heavy i
 """
 
 import argparse
+import shlex
 from pathlib import Path
 
+from ..robots.errors import GenbaError
 from ..robots.table import as_json
+
+MAX_SEED = 1_000_000  # seeds of episodes are a block of ten million per seed, and a layout takes 64 bits
 
 
 def train(options: argparse.Namespace) -> tuple[str, int]:
@@ -19,16 +23,33 @@ def train(options: argparse.Namespace) -> tuple[str, int]:
     # Only now the seconds that torch takes: a mistyped name is answered at once.
     from .train import train as work
 
-    work(
-        task=options.task,
-        robot=options.robot,
-        out=options.out,
-        steps=options.steps,
-        seed=options.seed,
-        algo=options.algo,
-        resume=options.resume,
-    )
+    try:
+        work(
+            task=options.task,
+            robot=options.robot,
+            out=options.out,
+            steps=options.steps,
+            seed=options.seed,
+            algo=options.algo,
+            resume=options.resume,
+        )
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted; go on with: {_again(options)}") from None
     return f"trained; pack it with: genba pack {options.out}", 0
+
+
+class StoppedError(GenbaError):
+    """A person has stopped a training; the text says how to go on."""
+
+    exit_code = 130
+
+
+def _again(options: argparse.Namespace) -> str:
+    words = ["genba", "train", options.task, "--robot", options.robot, "--out", str(options.out)]
+    words += ["--steps", str(options.steps)] if options.steps else []
+    words += ["--seed", str(options.seed)] if options.seed else []
+    words += ["--algo", options.algo] if options.algo else []
+    return shlex.join([*words, "--resume"])
 
 
 def train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +57,8 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task")
     parser.add_argument("--robot", default="so101")
     parser.add_argument("--out", type=Path, required=True, help="folder for the run")
-    parser.add_argument("--steps", type=int, help="environment steps of reinforcement learning")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=positive, help="environment steps of reinforcement learning")
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--algo", help="recipe; imitate and then improve if not given")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 
@@ -92,7 +113,7 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `evaluate`."""
     parser.add_argument("bundle", help="file, or name of a shipped policy")
     parser.add_argument("--episodes", type=positive, default=200)
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first episode")
+    parser.add_argument("--seed", type=natural, default=0, help="seed of the first episode")
     parser.add_argument("--at-least", type=float, default=0.0, metavar="RATE", help="exit 1 below this success rate")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -103,7 +124,26 @@ def positive(text: str) -> int:
     Raises:
         ArgumentTypeError: If it is smaller.
     """
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return _at_least(1, text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0 that any random generator takes as its seed, for argparse.
+
+    Raises:
+        ArgumentTypeError: If it is smaller or too large.
+    """
+    number = _at_least(0, text)
+    if number >= MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{text} is not below {MAX_SEED}")
+    return number
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text} is not at least {least}")
     return number
