@@ -162,6 +162,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from .drivers.arm import BenchArm
     from .drivers.calibration import find_calibration
     from .drivers.senses import RemoteSense
+    from .drivers.wired import bus_of
     from .policies.catalogue import find_policy
     from .policies.progress import progress_bar
     from .policies.run import PolicyRun
@@ -171,6 +172,9 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     bundle = find_policy(options.bundle)
     robot = load_robot(bundle.manifest.robot.name)
     bundle.check_robot(robot)
+    bus_of(robot)
+    if options.record is not None:
+        _check_writable(options.record)
     calibration = find_calibration(robot, options.port, options.calibration)
     recorder = Recorder(robot) if options.record else None
     with ExitStack() as stack:
@@ -181,14 +185,31 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         arm.arm()
         with progress_bar(options.episodes, "run", quiet=options.json) as advance:
             report = work.run(options.episodes, on_episode=lambda row: advance(row.words))
-    if recorder is not None and recorder.rows:
-        recorder.save(options.record)
-    bus = arm.bus.statistics.as_dict()
+    bus, code = arm.bus.statistics.as_dict(), report.exit_code
     if report.stopped:
-        _say(report.stopped, report.exit_code)
+        _say(report.stopped, code)
+    if recorder is not None and recorder.rows:
+        try:
+            recorder.save(options.record)
+        except GenbaError as error:  # a disk that has filled up meanwhile must not cost the report as well
+            code = _say(str(error), code or error.exit_code)
     if options.json:
-        return as_json({**report.to_json(), "bus": bus}), report.exit_code
-    return f"{report}\n{as_text([dict(bus)], json_wanted=False)}", report.exit_code
+        return as_json({**report.to_json(), "bus": bus}), code
+    return f"{report}\n{as_text([dict(bus)], json_wanted=False)}", code
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before anything moves."""
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        taken = path.is_dir()
+    except OSError as error:
+        raise RefusedError(f"{path}: cannot be written ({error.strerror}); name a file in another folder") from error
+    if taken:
+        raise RefusedError(f"{path}: is a folder; name a file in it")
 
 
 def run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -197,7 +218,9 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", required=True, help="serial port, pyserial URL or genba-sim://ROBOT")
     parser.add_argument("--sense", action="append", default=[], metavar="URL", help="what measures beside the arm")
     parser.add_argument("--episodes", type=policy.positive, default=1)
-    parser.add_argument("--seed", type=int, default=0, help="of the first episode, for senses that lay out a world")
+    parser.add_argument(
+        "--seed", type=policy.natural, default=0, help="of the first episode, for senses that lay out a world"
+    )
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="of this unit; its usual place if not given")
     parser.add_argument("--record", type=Path, metavar="FILE.npz", help="write every tick")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -206,16 +229,20 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
 def twin(options: argparse.Namespace) -> tuple[str, int]:
     """Serve a virtual arm, exact to the byte, until Ctrl-C."""
     from .drivers.virtual.serve import serve
+    from .drivers.wired import bus_of
     from .robots.description import load_robot
 
     robot = load_robot(options.robot)
+    bus_of(robot)
     if options.plant == "numpy":
+        if options.task is not None:
+            raise RefusedError(f"a task ({options.task}) stands in a cell: add --plant cell")
         serve(robot, ids=options.ids, kind=options.serve, baud_rate=options.baud, announce=_announce)
         return "", 0
     from .drivers.senses import SenseServer
     from .envs.world import CellWorld
 
-    with CellWorld(options.task, robot, seed=options.seed) as world:
+    with CellWorld(options.task or "PickPlace", robot, seed=options.seed) as world:
         rate = robot.control_rate_hz
         senses = SenseServer(world.sample, reset=world.reset, judge=world.judge, rate_hz=rate)
         serve(
@@ -258,12 +285,15 @@ def twin_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--serve", choices=("pty", "tcp"), default="pty" if os.name == "posix" else "tcp")
     parser.add_argument("--baud", type=int, help="rate the servos are set to")
     parser.add_argument("--plant", choices=("numpy", "cell"), default="numpy", help="what the servos move")
-    parser.add_argument("--task", default="PickPlace", help="what stands in the cell")
-    parser.add_argument("--seed", type=int, default=0, help="where it stands")
+    parser.add_argument("--task", help="what stands in the cell; PickPlace if not given")
+    parser.add_argument("--seed", type=policy.natural, default=0, help="where it stands")
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(item) for item in text.split(",")]
+    try:
+        return [int(item) for item in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers such as 1,2,3") from error
 
 
 Verb = Callable[[argparse.Namespace], tuple[str, int]]
