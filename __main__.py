@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = False
     try:
         signal.signal(signal.SIGTERM, _terminate)
+        # A shell that starts a job in the background lets it ignore SIGINT; an arm must stop for it all the same.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         options = _parser().parse_args(arguments)
         debug = options.debug
         logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="genba: %(message)s")

@@ -170,8 +170,11 @@ def test_ctrl_c_stops_the_virtual_arm_and_reports(proportional: PolicyBundle, tm
     command = [sys.executable, "-m", "genba", "run", path, "--port", "genba-sim://so101", "--episodes", "99", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         time.sleep(4.0)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        try:
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert err == "genba: interrupted by the operator\n"
     assert json.loads(out)["stop_confirmed"] is True
