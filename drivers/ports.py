@@ -216,8 +216,11 @@ def _open_sim(url: str, baud_rate: int) -> Port:
         seed = int(options.get("seed", "0"))
     except ValueError as error:
         raise RefusedError(f"{url}: ids and seed must be whole numbers, as in ids=1,2,3&seed=4") from error
-    chances = {name: _chance(url, name, options[name]) for name in CHANCES if name in options}
-    line = VirtualLine(load_robot(parts.netloc), ids=ids, faults=Faults(seed=seed, **chances))
+    faults = Faults(seed=seed)
+    for name in CHANCES:
+        if name in options:
+            setattr(faults, name, _chance(url, name, options[name]))
+    line = VirtualLine(load_robot(parts.netloc), ids=ids, faults=faults)
     return SimPort(url, line, baud_rate, virtual_time=options.get("time") == "virtual")
 
 

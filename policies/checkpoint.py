@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from io import BufferedWriter
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch as th
 
@@ -26,7 +27,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     write_whole(path, lambda file: th.save({"version": VERSION, **content}, file))
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_whole(path: Path, write: Callable[[BufferedWriter], object]) -> None:
     """Write a file of a training run in one step: after a crash, Ctrl-C or a full disk there is the one before it.
 
     Args:

@@ -1,7 +1,8 @@
 """Episodes from several cells at once: by the expert, by a learner, or by a learner whom the expert corrects.
 
 Cells of one worker run in lockstep, so that expert and network see batches. An episode depends only on its seed
-and on who acts, because resets are exact; splitting the seeds over more workers therefore changes nothing.
+and on who acts, because resets are exact; splitting the seeds over more workers changes the last digit of a network's
+actions at most, where batches of another size are summed in another order.
 """
 
 import os
@@ -9,7 +10,7 @@ import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import forkserver, get_context, parent_process, resource_tracker
 from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any
@@ -192,6 +193,16 @@ class _Lane:
         )
 
 
+def _start_server() -> None:
+    """Start the process that forks workers with Ctrl-C blocked: pressed while it starts, it would print a traceback."""
+    resource_tracker.ensure_running()  # blocks and unblocks by itself
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve() -> None:
     """Make a worker of this process: Ctrl-C is its parent's business, and it does not outlive its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -220,6 +231,7 @@ class Collectors:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
         if workers:
+            _start_server()
             self._pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_serve)
 
     def collect(

@@ -1,0 +1,285 @@
+"""A training that is interrupted, killed or out of disk loses nothing and ends as if nothing had happened."""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch as th
+
+from genba.policies import checkpoint
+from genba.policies.checkpoint import load_checkpoint, save_checkpoint
+from genba.policies.collect import Collectors
+from genba.policies.imitate import ImitationRecipe
+from genba.policies.improve import ImprovementRecipe
+from genba.policies.train import Outcome, train
+from genba.robots.errors import RefusedError
+
+TINY = (
+    ImitationRecipe(demonstrations=4, rounds=2, episodes=2, first_updates=100, updates=100, last_updates=100, batch=32),
+    ImprovementRecipe(rounds=2, episodes=2, critic_updates=100, updates=100, batch=32),
+)
+PATIENCE = 120.0
+posix = pytest.mark.skipif(os.name != "posix", reason="signals to a process group are POSIX")
+
+
+def tiny(out: Path, algo: str = "imitate", *, resume: bool = False, workers: int = 0) -> Outcome:
+    return train(
+        task="TeachPoint",
+        robot="so101",
+        out=out,
+        seed=3,
+        algo=algo,
+        resume=resume,
+        workers=workers,
+        quiet=True,
+        recipe=TINY,
+    )
+
+
+def weights(folder: Path) -> dict[str, th.Tensor]:
+    """Everything in the last checkpoint that decides what comes next or is delivered, flat."""
+    content = load_checkpoint(folder / "checkpoint.pt")
+    found: dict[str, th.Tensor] = {}
+
+    def walk(name: str, value: Any) -> None:
+        if isinstance(value, th.Tensor):
+            found[name] = value
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                walk(f"{name}/{key}", item)
+        elif isinstance(value, list | tuple):
+            for k, item in enumerate(value):
+                walk(f"{name}/{k}", item)
+
+    walk("", content)
+    return found
+
+
+def same(a: Path, b: Path) -> None:
+    one, other = weights(a), weights(b)
+    assert one.keys() == other.keys()
+    assert not [name for name in one if not th.equal(one[name], other[name])]
+    assert _packed(a) == _packed(b)
+
+
+def _packed(folder: Path) -> dict[str, bytes]:
+    from genba.policies.pack import pack
+
+    bundle = pack(folder)
+    return {name: array.tobytes() for name, array in bundle.weights.items()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of an undisturbed run of an algorithm, trained once."""
+    done: dict[str, Path] = {}
+
+    def give(algo: str) -> Path:
+        if algo not in done:
+            done[algo] = tmp_path_factory.mktemp("whole") / algo
+            tiny(done[algo], algo)
+        return done[algo]
+
+    return give
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, place: str, count: int) -> None:
+    """Press Ctrl-C when `place` is reached for the `count`-th time."""
+    from genba.policies import imitate
+    from genba.policies.improve import Improvement
+
+    owner, name = {
+        "collect": (Collectors, "collect"),
+        "fit": (imitate, "fit"),
+        "update": (Improvement, "update"),
+        "save": (checkpoint.th, "save"),
+    }[place]
+    honest = getattr(owner, name)
+    seen = 0
+
+    def reached(*args: Any, **more: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen == count:
+            raise KeyboardInterrupt
+        return honest(*args, **more)
+
+    monkeypatch.setattr(owner, name, reached)
+
+
+PLACES = [
+    ("imitate", "collect", 1),
+    ("imitate", "collect", 2),
+    ("imitate", "fit", 1),
+    ("imitate", "collect", 3),
+    ("imitate", "fit", 2),
+    ("imitate", "save", 3),
+    ("imitate+sac", "update", 2),
+    ("imitate+sac", "collect", 8),
+    ("imitate+sac", "save", 6),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("algo", "place", "count"), PLACES, ids=str)
+def test_a_resumed_run_equals_the_undisturbed_one_to_the_bit(
+    whole: Callable[[str], Path], tmp_path: Path, algo: str, place: str, count: int
+) -> None:
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(patch, place, count)
+        with pytest.raises(KeyboardInterrupt):
+            tiny(out, algo)
+    assert not list(out.glob("*.partial"))
+    tiny(out, algo, resume=True)
+    same(whole(algo), out)
+
+
+@pytest.mark.slow
+def test_demonstrations_do_not_depend_on_how_many_workers_collect(whole: Callable[[str], Path], tmp_path: Path) -> None:
+    tiny(tmp_path / "run", workers=2)
+    one, other = weights(whole("imitate")), weights(tmp_path / "run")
+    names = [name for name in one if name.startswith("/demonstrations") or name in ("/mean", "/std")]
+    assert len(names) > 4
+    assert all(th.equal(one[name], other[name]) for name in names)
+
+
+def test_a_run_that_has_begun_is_not_overwritten(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(patch, "collect", 1)
+        with pytest.raises(KeyboardInterrupt):
+            tiny(tmp_path / "run")
+    with pytest.raises(RefusedError, match="--resume"):
+        tiny(tmp_path / "run")
+
+
+def _full(*args: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"round": 1})
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(RefusedError, match=r"No space left .* --resume") as refusal:
+        save_checkpoint(path, {"round": 2})
+    assert "\n" not in str(refusal.value)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+SMALL = """
+import resource, sys
+from genba.__main__ import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@posix
+@pytest.mark.slow
+def test_a_disk_that_fills_up_ends_a_training_in_one_line(tmp_path: Path) -> None:
+    arguments = ["train", "TeachPoint", "--out", str(tmp_path / "run"), "--algo", "imitate"]
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "checkpoint.pt: cannot be written" in done.stderr
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["begun"] is False
+    assert not list((tmp_path / "run").glob("*.partial"))
+
+
+def _members(session: int) -> list[int]:
+    """Living processes of a session."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] not in "ZX":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def _await(ready: Callable[[], bool], what: str) -> None:
+    deadline = time.perf_counter() + PATIENCE
+    while not ready():
+        assert time.perf_counter() < deadline, what
+        time.sleep(0.02)
+
+
+def _stage(out: Path) -> int:
+    """-2 before the demonstrations are in, then the rounds that were saved."""
+    try:
+        content = load_checkpoint(out / "checkpoint.pt")
+    except RefusedError:
+        return -3
+    return int(content.get("round", -2))
+
+
+def _start(out: Path, more: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    arguments = [sys.executable, "-m", "genba", "train", "TeachPoint", "--out", str(out), "--algo", "imitate", *more]
+    return subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes by /proc")
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [(-2, signal.SIGINT), (-1, signal.SIGTERM), (0, signal.SIGINT), (1, signal.SIGTERM)],
+    ids=["demonstrations-SIGINT", "first fit-SIGTERM", "round-SIGINT", "round-SIGTERM"],
+)
+def test_a_signal_ends_a_training_in_one_line_without_orphans(tmp_path: Path, stage: int, number: int) -> None:
+    out = tmp_path / "run"
+    process = _start(out)
+    _await(lambda: _stage(out) >= stage or process.poll() is not None, "no checkpoint")
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does, to the workers as well
+    else:
+        process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    said = [line for line in err.splitlines() if not line.startswith("train TeachPoint on")]
+    assert len(said) == 1, err
+    assert said[0].startswith("genba: interrupted; go on with: genba train TeachPoint")
+    assert said[0].endswith("--resume")
+    _await(lambda: not _members(process.pid), "orphans")
+    assert _stage(out) >= stage
+    assert not list(out.glob("*.partial"))
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes by /proc")
+def test_workers_do_not_outlive_a_killed_training(tmp_path: Path) -> None:
+    process = _start(tmp_path / "run")
+    _await(lambda: _stage(tmp_path / "run") >= -1 or process.poll() is not None, "no checkpoint")
+    assert len(_members(process.pid)) > 1
+    process.kill()
+    process.communicate(timeout=30)
+    _await(lambda: not _members(process.pid), "orphans")
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "VERSION", 0)
+    save_checkpoint(tmp_path / "checkpoint.pt", {})
+    monkeypatch.undo()
+    with pytest.raises(RefusedError, match="version 0"):
+        load_checkpoint(tmp_path / "checkpoint.pt")
+    shutil.rmtree(tmp_path)
+    with pytest.raises(RefusedError, match="no checkpoint"):
+        load_checkpoint(tmp_path / "checkpoint.pt")
