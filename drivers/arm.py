@@ -37,7 +37,7 @@ FOLLOW_SHARE = 0.9  # or this share of its look-ahead where that is less: gravit
 FOLLOW_TIME = 0.3  # s for which it may last
 FOLLOW_SPEED = 0.05  # rad/s toward the goal from which a joint counts as on its way
 HOT = 65  # degrees Celsius at which the arm stops, below the servo's own 70
-STILL_TICKS = 2  # change between two samples that counts as standing
+STILL_TICKS = 2  # change over all samples of a stop that counts as standing
 STILL_SAMPLES = 3
 STILL_GAP = 0.02  # s between samples of a stop
 STOP_PATIENCE = 1.0  # s after which a stop is reported as not confirmed
@@ -260,8 +260,10 @@ class BenchArm:
             ]
             if moving:
                 problem = f"{', '.join(moving)} still moving"
-            still = 0 if moving else still + 1
-            last = ticks
+            if moving or last is None:
+                still, last = 0, ticks  # all samples that follow are held against this one, or a creep would pass
+            else:
+                still += 1
             if still >= STILL_SAMPLES:
                 held = self.bus.sync_read("goal_position", self._ids)
                 wrong = [n for n, i, g in zip(self._names, self._ids, self._goals, strict=True) if held[i] != g]

