@@ -24,6 +24,7 @@ from genba.drivers.virtual.process import TwinProcess
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.realtime,
     pytest.mark.skipif(not hasattr(os, "openpty"), reason="pseudo terminals and signals are POSIX"),
 ]
 MAX_TRAVEL = 0.05  # rad that any joint may travel after its host has died
