@@ -67,6 +67,13 @@ class Witness:
                 seen = now - 20
             time.sleep(0.001)
 
+    def await_rest(self) -> None:
+        """Return once no joint has moved for a while: in a cell an arm without torque first sinks onto the table."""
+        deadline = time.perf_counter() + PATIENCE
+        while len(self) < 100 or self.travel(self.rows[len(self), 0] - 0.3).max() > 0.003:
+            assert time.perf_counter() < deadline, "the arm does not come to rest"
+            time.sleep(0.02)
+
     def await_moment(self, moment: float) -> None:
         """Return once the plant has lived beyond a moment."""
         while self.rows[len(self), 0] < moment:
@@ -135,6 +142,7 @@ def test_a_killed_host_leaves_every_joint_within_reach(tmp_path: Path, plant: st
                 name = "PickPlace_so101" if plant == "cell" else "TeachPoint_so101"
                 command = genba("run", name, "--port", twin.port, "--episodes", "99", "--json", "--seed", str(seed))
                 command += ["--sense", twin.sense] if twin.sense else []
+            witness.await_rest()
             with host(command) as process:
                 witness.await_motion(dice.randint(30, 150 if plant == "cell" else 700))
                 process.kill()
