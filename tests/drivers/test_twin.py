@@ -20,6 +20,7 @@ from genba.robots.errors import BusError
 COMMAND = ("-m", "genba.drivers.virtual.serve")
 IDS = [1, 2, 3, 4, 5, 6]
 MAX_TRAVEL = 0.05  # rad that a joint may travel after its host has died
+TICK_TRAVEL = 0.02  # and in the tick before that, behind the last position the host could tell: 0.6 rad/s for 1/30 s
 needs_pty = pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo terminals")
 
 
@@ -181,7 +182,7 @@ def test_a_killed_host_leaves_an_arm_that_stands(robot: RobotDescription, cycles
         ends = [_settled(bus, i) for i in IDS]
         bus.close()
     travel = [abs((ticks - 2048) * 6.283185 / 4096 - q) for ticks, q in zip(ends, last, strict=True)]
-    assert max(travel) <= MAX_TRAVEL, travel
+    assert max(travel) <= MAX_TRAVEL + TICK_TRAVEL, travel
 
 
 def _reconnect(url: str):
