@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context, parent_process, resource_tracker
 from multiprocessing.connection import wait
-from threading import Thread, current_thread, main_thread
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -194,20 +194,17 @@ class _Lane:
 
 
 def _start_server() -> None:
-    """Start the process that forks workers so that it and they ignore Ctrl-C from their first instruction.
+    """Start the process that forks workers so that Ctrl-C reaches neither it nor them from their first instruction.
 
-    Pressed while a worker starts, it would print a traceback. A handler can be set in the main thread only; elsewhere
-    Ctrl-C does not arrive.
+    Pressed while a worker starts, it would print a traceback. A blocked signal is inherited as blocked, and here it
+    waits until it is unblocked; an ignored one would be lost, and with it the wish to stop.
     """
     resource_tracker.ensure_running()  # blocks and unblocks by itself
-    if current_thread() is not main_thread():
-        forkserver.ensure_running()
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch as th
 
-from genba.policies import checkpoint
+from genba.policies import checkpoint, collect
 from genba.policies.checkpoint import load_checkpoint, save_checkpoint
 from genba.policies.collect import Collectors
 from genba.policies.imitate import ImitationRecipe
@@ -233,6 +233,14 @@ def _start(out: Path, more: Sequence[str] = ()) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+
+
+@posix
+def test_ctrl_c_while_workers_are_being_started_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect.forkserver, "ensure_running", lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        Collectors({"task": "TeachPoint", "robot": "so101"}, workers=1)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @posix
