@@ -7,12 +7,13 @@ actions at most, where batches of another size are summed in another order.
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context, parent_process, resource_tracker
 from multiprocessing.connection import wait
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -193,11 +194,30 @@ class _Lane:
         )
 
 
+@contextmanager
+def _postponed() -> Iterator[None]:
+    """Let Ctrl-C and a polite kill wait until the end of the block: a worker half started belongs to nobody.
+
+    Blocking the signals would not do, because any thread may take them; ignoring them would lose them.
+    """
+    if current_thread() is not main_thread():  # where no handler runs
+        yield
+        return
+    came: list[int] = []
+    before = {n: signal.signal(n, lambda number, frame: came.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
+
+
 def _start_server() -> None:
     """Start the process that forks workers so that Ctrl-C reaches neither it nor them from their first instruction.
 
-    Pressed while a worker starts, it would print a traceback. A blocked signal is inherited as blocked, and here it
-    waits until it is unblocked; an ignored one would be lost, and with it the wish to stop.
+    Pressed while a worker starts, it would print a traceback. A blocked signal is inherited as blocked.
     """
     resource_tracker.ensure_running()  # blocks and unblocks by itself
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -235,7 +255,8 @@ class Collectors:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
         if workers:
-            _start_server()
+            with _postponed():
+                _start_server()
             self._pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_serve)
 
     def collect(
@@ -253,7 +274,13 @@ class Collectors:
             for k in range(parts)
             if len(seeds) > k
         ]
-        results = list(self._pool.map(run_job, jobs)) if self._pool else [run_job(job) for job in jobs]
+        if self._pool:
+            # Interrupted in the middle of a start, the pool would not know its own worker, which nobody then ends.
+            with _postponed():
+                futures = [self._pool.submit(run_job, job) for job in jobs]
+            results = [future.result() for future in futures]
+        else:
+            results = [run_job(job) for job in jobs]
         order = {seed: k for k, seed in enumerate(seeds)}
         return sorted((t for part in results for t in part), key=lambda t: order[t.seed])
 

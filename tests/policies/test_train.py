@@ -244,6 +244,25 @@ def test_ctrl_c_while_workers_are_being_started_is_not_lost(monkeypatch: pytest.
 
 
 @posix
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes by /proc")
+def test_ctrl_c_while_a_worker_starts_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = collect.ProcessPoolExecutor.submit
+
+    def pressed(pool: Any, *args: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return honest(pool, *args)
+
+    monkeypatch.setattr(collect.ProcessPoolExecutor, "submit", pressed)
+    collectors = Collectors({"task": "TeachPoint", "robot": "so101"}, workers=2)
+    with pytest.raises(KeyboardInterrupt):
+        collectors.collect(range(2))
+    workers = list(collectors._pool._processes.values())  # type: ignore[union-attr]
+    collectors.close()
+    assert len(workers) >= 1
+    assert not any(worker.is_alive() for worker in workers)
+
+
+@posix
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes by /proc")
 @pytest.mark.parametrize(
