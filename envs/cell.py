@@ -5,9 +5,9 @@ world it was. `begin_reset` therefore parks every loose body in its own far slot
 pairs before anything is placed; with deterministic pairs that makes a reset independent of all history.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import atan2, cos, pi, sin, sqrt
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -16,54 +16,15 @@ from typing import Self
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.urdf import read_urdf
+from .body import UPRIGHT, Body, Box, Quaternion, Shape, Triple, mechanism_urdf
 from .bullet import bullet, quiet, window_possible
+from .device import Device
 from .fold import fold_fixed_links
-
-Triple = tuple[float, float, float]
-Quaternion = tuple[float, float, float, float]
-Colour = tuple[float, float, float, float]
 
 # m above and beside the table, farther than any contact cache reaches. Below it a body would lie deep inside the plane
 # and bring that contact along from the second episode on.
 PARK_DISTANCE = 50.0
 TABLE_THICKNESS = 0.03  # m
-UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """A box of a body, in the body's frame.
-
-    Attributes:
-        half: Half extents, m.
-        at: Centre, m.
-        turn: Orientation xyzw.
-        colour: RGBA.
-        solid: Whether it collides; a mere marking does not.
-    """
-
-    half: Triple
-    at: Triple = (0.0, 0.0, 0.0)
-    turn: Quaternion = UPRIGHT
-    colour: Colour = (0.7, 0.7, 0.7, 1.0)
-    solid: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """A part or fixture made of boxes.
-
-    Attributes:
-        name: Its name in the cell.
-        boxes: Its shapes.
-        mass: kg; 0 for a fixture that nothing moves.
-        friction: Coefficient; Bullet multiplies those of the two bodies in contact.
-    """
-
-    name: str
-    boxes: tuple[Box, ...]
-    mass: float = 0.0
-    friction: float = 1.0
 
 
 class Cell:
@@ -90,7 +51,9 @@ class Cell:
         self.physics_dt = 1.0 / physics_rate_hz
         self._parts: dict[str, int] = {}
         self._loose: list[int] = []
-        self._saved: dict[int, object] = {}
+        self._movers: dict[tuple[str, str], int] = {}
+        self.devices: list[Device] = []
+        self._saved: dict[int, list[object]] = {}
         c = self.client
         # With a handful of bodies testing all pairs is cheaper than keeping a tree of them.
         bullet.resetSimulation(bullet.RESET_USE_SIMPLE_BROADPHASE, physicsClientId=c)
@@ -140,20 +103,25 @@ class Cell:
         Returns:
             Its Bullet id, for contact queries.
         """
+        uid = self._add_mechanism(body) if body.movers else self._add_rigid(body)
+        self._parts[body.name] = uid
+        if body.mass > 0.0:
+            self._loose.append(uid)
+        return uid
+
+    def _add_rigid(self, body: Body) -> int:
         c = self.client
         solid = [b for b in body.boxes if b.solid]
         shape = -1
         if solid:
             shape = bullet.createCollisionShapeArray(
-                shapeTypes=[bullet.GEOM_BOX] * len(solid),
-                halfExtents=[list(b.half) for b in solid],
+                **_arrays(solid),
                 collisionFramePositions=[list(b.at) for b in solid],
                 collisionFrameOrientations=[list(b.turn) for b in solid],
                 physicsClientId=c,
             )
         visual = bullet.createVisualShapeArray(
-            shapeTypes=[bullet.GEOM_BOX] * len(body.boxes),
-            halfExtents=[list(b.half) for b in body.boxes],
+            **_arrays(body.boxes),
             visualFramePositions=[list(b.at) for b in body.boxes],
             visualFrameOrientations=[list(b.turn) for b in body.boxes],
             rgbaColors=[list(b.colour) for b in body.boxes],
@@ -170,10 +138,39 @@ class Cell:
                 angularDamping=0.0,
                 physicsClientId=c,
             )
-        self._parts[body.name] = uid
-        if body.mass > 0.0:
-            self._loose.append(uid)
         return uid
+
+    def _add_mechanism(self, body: Body) -> int:
+        c = self.client
+        with TemporaryDirectory(prefix="genba-") as folder, quiet():
+            path = Path(folder) / f"{body.name}.urdf"
+            path.write_text(mechanism_urdf(body), encoding="utf-8")
+            flags = bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_USE_IMPLICIT_CYLINDER
+            uid: int = bullet.loadURDF(str(path), useFixedBase=True, flags=flags, physicsClientId=c)
+        for link in range(-1, len(body.movers)):
+            bullet.changeDynamics(
+                uid,
+                link,
+                lateralFriction=body.friction,
+                linearDamping=0.0,
+                angularDamping=0.0,
+                jointDamping=0.0,
+                physicsClientId=c,
+            )
+        names = {bullet.getJointInfo(uid, k, c)[1].decode(): k for k in range(len(body.movers))}
+        for mover in body.movers:
+            link = names[mover.name]
+            self._movers[body.name, mover.name] = link
+            self._arm_mover(uid, link, mover.spring, mover.friction)
+        return uid
+
+    def _arm_mover(self, uid: int, link: int, spring: float, friction: float) -> None:
+        """Bullet's motor as dry friction, or as what pulls back to 0."""
+        mode = bullet.POSITION_CONTROL if spring else bullet.VELOCITY_CONTROL
+        gains = {"targetPosition": 0.0, "positionGain": 0.1, "velocityGain": 1.0} if spring else {"targetVelocity": 0.0}
+        bullet.setJointMotorControl2(
+            uid, link, mode, force=spring if spring else friction, physicsClientId=self.client, **gains
+        )
 
     def begin_reset(self) -> None:
         """Forget every contact: park all loose bodies far apart and refresh the collision pairs."""
@@ -182,7 +179,18 @@ class Cell:
             slot = [PARK_DISTANCE * (k + 1), 0.0, PARK_DISTANCE]
             bullet.resetBasePositionAndOrientation(uid, slot, UPRIGHT, physicsClientId=c)
             bullet.resetBaseVelocity(uid, [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], physicsClientId=c)
+        for device in self.devices:
+            device.reset()
         bullet.performCollisionDetection(physicsClientId=c)
+
+    def stepper(self) -> Callable[[int], None]:
+        """What lets one substep pass; takes the client's id. Devices cost nothing where there are none."""
+        return self._step_with_devices if self.devices else bullet.stepSimulation
+
+    def _step_with_devices(self, client: int) -> None:
+        bullet.stepSimulation(client)
+        for device in self.devices:
+            device.substep()
 
     def place(self, name: str, position: Sequence[float], orientation: Sequence[float] = UPRIGHT) -> None:
         """Set a body somewhere, at rest.
@@ -196,19 +204,62 @@ class Cell:
         bullet.resetBasePositionAndOrientation(uid, position, orientation, physicsClientId=self.client)
         bullet.resetBaseVelocity(uid, [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], physicsClientId=self.client)
 
+    def drive(self, name: str, velocity: Sequence[float], turn: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
+        """Give a body a velocity; a fixture keeps it for good and glides, which is how a belt is made.
+
+        Args:
+            name: The body.
+            velocity: m/s.
+            turn: rad/s.
+        """
+        bullet.resetBaseVelocity(self._parts[name], velocity, turn, physicsClientId=self.client)
+
+    def uid(self, name: str) -> int:
+        """Bullet's id of a body, for devices and renderers."""
+        return self._parts[name]
+
+    def mover(self, name: str, mover: str) -> tuple[float, float]:
+        """Position (m or rad) and speed of a mover."""
+        state = bullet.getJointState(self._parts[name], self._movers[name, mover], self.client)
+        return state[0], state[1]
+
+    def set_mover(self, name: str, mover: str, position: float) -> None:
+        """Put a mover somewhere, at rest, m or rad."""
+        bullet.resetJointState(self._parts[name], self._movers[name, mover], position, 0.0, self.client)
+
+    def mover_link(self, name: str, mover: str) -> int:
+        """Bullet's link index of a mover, for devices."""
+        return self._movers[name, mover]
+
     def pose(self, name: str) -> tuple[Triple, Quaternion]:
         """Position in m and quaternion xyzw of a body."""
         at, turn = bullet.getBasePositionAndOrientation(self._parts[name], self.client)
         return at, turn
+
+    def velocity(self, name: str) -> tuple[Triple, Triple]:
+        """Velocity in m/s and angular velocity in rad/s of a body."""
+        linear, angular = bullet.getBaseVelocity(self._parts[name], self.client)
+        return linear, angular
 
     def speed(self, name: str) -> tuple[float, float]:
         """Speed in m/s and angular speed in rad/s of a body."""
         (vx, vy, vz), (wx, wy, wz) = bullet.getBaseVelocity(self._parts[name], self.client)
         return sqrt(vx * vx + vy * vy + vz * vz), sqrt(wx * wx + wy * wy + wz * wz)
 
+    def touching_arm(self) -> frozenset[int]:
+        """Ids (see `uid`) of all bodies that are in contact with the arm, fingers included."""
+        points = bullet.getContactPoints(self.arm, physicsClientId=self.client)
+        arm = self.arm
+        return frozenset([p[2] if p[1] == arm else p[1] for p in points if p[8] <= 1e-4])
+
     def touches_arm(self, name: str) -> bool:
         """Whether a body is in contact with the arm, fingers included."""
         points = bullet.getContactPoints(self._parts[name], self.arm, physicsClientId=self.client)
+        return any(p[8] <= 1e-4 for p in points)
+
+    def touches(self, name: str, other: str) -> bool:
+        """Whether two bodies are in contact."""
+        points = bullet.getContactPoints(self._parts[name], self._parts[other], physicsClientId=self.client)
         return any(p[8] <= 1e-4 for p in points)
 
     def touches_fingers(self, name: str, links: Sequence[int]) -> int:
@@ -223,6 +274,7 @@ class Cell:
     def save(self) -> int:
         """Keep the whole physical state in memory; returns an id for `restore` and `forget`."""
         state: int = bullet.saveState(physicsClientId=self.client)
+        self._saved[state] = [deepcopy(device.snapshot()) for device in self.devices]
         return state
 
     def restore(self, state: int) -> None:
@@ -234,10 +286,13 @@ class Cell:
         bullet.restoreState(state, physicsClientId=self.client)
         bullet.performCollisionDetection(physicsClientId=self.client)
         bullet.restoreState(state, physicsClientId=self.client)
+        for device, saved in zip(self.devices, self._saved[state], strict=True):
+            device.restore(deepcopy(saved))
 
     def forget(self, state: int) -> None:
         """Free a saved state."""
         bullet.removeState(state, physicsClientId=self.client)
+        del self._saved[state]
 
     def close(self) -> None:
         """Close the client; may be called twice."""
@@ -261,34 +316,12 @@ class Cell:
             self.close()
 
 
-def about_z(yaw: float) -> Quaternion:
-    """Quaternion xyzw of a turn about the vertical, rad."""
-    return 0.0, 0.0, sin(0.5 * yaw), cos(0.5 * yaw)
-
-
-def yaw_and_tilt(orientation: Quaternion, symmetry: int) -> tuple[float, float]:
-    """Yaw of a part about the vertical and the tilt of its nearest face from level, rad.
-
-    A part of symmetry 4 is a cube: any face may lie below. Others must stand on their own base.
-
-    Args:
-        orientation: Quaternion xyzw.
-        symmetry: Number of yaw turns under which the part looks the same.
-    """
-    x, y, z, w = orientation
-    rotation = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)),
-        (2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)),
-        (2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)),
-    )
-    if symmetry == 4:
-        up = max(range(3), key=lambda k: abs(rotation[k][2]))
-        side = rotation[(up + 1) % 3]
-        rise = abs(rotation[up][2])
-    else:
-        side = rotation[0]
-        rise = rotation[2][2]
-    yaw = atan2(side[1], side[0])
-    turn = 2.0 * pi / symmetry
-    yaw -= turn * round(yaw / turn)
-    return yaw, atan2(sqrt(max(0.0, 1.0 - rise * rise)), rise)
+def _arrays(shapes: Sequence[Shape]) -> dict[str, list[object]]:
+    """Arguments by which Bullet makes several shapes at once; each list has an entry for every shape."""
+    boxes = [isinstance(s, Box) for s in shapes]
+    return {
+        "shapeTypes": [bullet.GEOM_BOX if box else bullet.GEOM_CYLINDER for box in boxes],
+        "halfExtents": [list(s.half) if isinstance(s, Box) else [0.0, 0.0, 0.0] for s in shapes],
+        "radii": [0.0 if isinstance(s, Box) else s.radius for s in shapes],
+        "lengths": [0.0 if isinstance(s, Box) else s.height for s in shapes],
+    }

@@ -20,7 +20,7 @@ from ..robots.state import Vector
 from ..robots.station import Station
 from .bullet import window_possible
 from .cell import Cell
-from .senses import PoseSense, TruthSense
+from .senses import PoseSense, TruthSense, Watch
 from .sim_arm import Realism, SimArm
 from .task import TrueTool
 from .tasks import load_task
@@ -129,6 +129,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             spec=self.spec_,
             dt=self.dt,
             senses=(
+                Watch(self._watch),
                 self._parts,
                 TruthSense("truth", self.spec_.achieved_goal, self._achieved),
                 TruthSense("goal", self.spec_.desired_goal, lambda: self.task.desired),
@@ -142,10 +143,14 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         boxes: dict[str, spaces.Space[Any]] = {g: spaces.Box(*self.spec_.bounds(g), dtype=np.float32) for g in GROUPS}
         self.observation_space = spaces.Dict(boxes)  # type: ignore[assignment]
 
-    def _achieved(self) -> Vector:
+    def _watch(self) -> None:
+        """Look at what the tick has done before anything is sensed of it."""
         station = self.station
-        truth = TrueTool(station.kinematics, self.arm.true_positions, station.pose)
-        return self.task.achieved(self.cell, truth)
+        self._truth = TrueTool(station.kinematics, self.arm.true_positions, station.pose)
+        self.task.watch(self.cell, self._truth)
+
+    def _achieved(self) -> Vector:
+        return self.task.achieved(self.cell, self._truth)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -229,8 +234,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         """Reward of goal vectors alone, for one pair or a batch; equal to the bit to what `step` returned.
 
         Args:
-            achieved_goal: (..., 10).
-            desired_goal: (..., 10).
+            achieved_goal: (..., 10), or more where the task has further criteria.
+            desired_goal: Likewise.
             info: Ignored; all that counts stands in the goal vectors.
         """
         rewards = self.task.success.reward_batch(achieved_goal, desired_goal, dense=self._dense)
@@ -277,6 +282,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             deepcopy(self.np_random.bit_generator.state),
             self.task.desired,
             (self._held, self._step),
+            deepcopy(self.task.memory),
         )
         self.restore_state(state)
         return state
@@ -290,7 +296,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         if state_id not in self._saved:
             known = ", ".join(map(str, self._saved)) or "none"
             raise RefusedError(f"no saved state {state_id}; there are: {known}")
-        arm, envelope, station, parts, rng, desired, counts = self._saved[state_id]
+        arm, envelope, station, parts, rng, desired, counts, memory = self._saved[state_id]
         self.cell.begin_reset()
         self.cell.restore(state_id)
         self.arm.restore(arm)  # type: ignore[arg-type]
@@ -301,6 +307,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self.np_random.bit_generator.state = rng  # type: ignore[assignment]
         self.task.desired = desired  # type: ignore[assignment]
         self._held, self._step = counts  # type: ignore[misc]
+        self.task.memory = deepcopy(memory)  # type: ignore[arg-type]
 
     def remove_state(self, state_id: int) -> None:
         """Free a saved moment."""

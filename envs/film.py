@@ -1,7 +1,6 @@
 """A clip of what happened: the rows of a recording, drawn in the cell they came from."""
 
 from collections.abc import Mapping
-from math import atan2
 from pathlib import Path
 
 import numpy as np
@@ -77,14 +76,6 @@ def film(
         for t in np.arange(0.0, min(seconds, float(clock[-1])), 1.0 / fps):
             row = int(np.searchsorted(clock, t))
             arm.reset(tuple(joints[row, :-1].tolist()), float(joints[row, -1]))
-            goal = fields["goal_position"][row]
-            goal_yaw = _yaw(fields["goal_yaw"][row], work.symmetry)
-            part = fields["part_position"][row] if "part_position" in fields else None
-            part_yaw = _yaw(fields["part_yaw"][row], work.symmetry) if part is not None else 0.0
-            work.show(cell, (goal, goal_yaw), None if part is None else (part, part_yaw))
+            work.show(cell, {name: values[row] for name, values in fields.items()})
             frames.append(camera.picture(cell, *size))
     return frames
-
-
-def _yaw(pair: npt.NDArray[np.float64], symmetry: int) -> float:
-    return atan2(float(pair[0]), float(pair[1])) / symmetry

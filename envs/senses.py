@@ -19,12 +19,14 @@ class PoseSense:
         """Prepare for the given fields.
 
         Args:
-            fields: Those with three numbers are positions, those with two (sin, cos) of a multiple of yaw.
+            fields: Those in m are positions or lengths, those named "..._yaw" or "..._yaws" are (sin, cos) pairs of a
+                multiple of yaw; counts, labels and switches are known without error.
             symmetry: That multiple.
             noise: How poor; None for the truth.
         """
         self.fields = tuple(f.name for f in fields)
         self._sizes = tuple(f.size for f in fields)
+        self._kinds = tuple(_kind(f) for f in fields)
         self._symmetry = symmetry
         self._noise = noise
         self._rows: list[list[float]] = []
@@ -49,21 +51,24 @@ class PoseSense:
             return
         low, high = self._noise.delay_ticks
         self._delay = int(rng.integers(low, high + 1))
-        width = sum(3 if size == 3 else 1 for size in self._sizes)
+        widths = {"length": 1.0, "yaw": 0.5, "exact": 0.0}
+        width = sum(int(size * widths[kind]) for size, kind in zip(self._sizes, self._kinds, strict=True))
         bias = rng.standard_normal(width)
         each = rng.standard_normal((horizon + 2, width))
         columns: list[npt.NDArray[np.float64]] = []
         at = 0
-        for size in self._sizes:
-            if size == 3:
-                cut = slice(at, at + 3)
+        for size, kind in zip(self._sizes, self._kinds, strict=True):
+            if kind == "length":
+                cut = slice(at, at + size)
                 columns.append(self._noise.position_bias * bias[cut] + self._noise.position_noise * each[:, cut])
-                at += 3
-            else:
-                angle = self._noise.yaw_bias * bias[at] + self._noise.yaw_noise * each[:, at]
-                columns.append(np.stack([np.cos(self._symmetry * angle), np.sin(self._symmetry * angle)], axis=1))
-                at += 1
-        self._rows = np.concatenate(columns, axis=1).tolist()
+                at += size
+            elif kind == "yaw":
+                for _ in range(size // 2):
+                    angle = self._noise.yaw_bias * bias[at] + self._noise.yaw_noise * each[:, at]
+                    turned = self._symmetry * angle
+                    columns.append(np.stack([np.cos(turned), np.sin(turned)], axis=1))
+                    at += 1
+        self._rows = np.concatenate(columns, axis=1).tolist() if columns else [[]]
 
     def read(self) -> Mapping[str, Vector]:
         """The newest reading, `delay` ticks old; one tick passes with each call."""
@@ -83,14 +88,19 @@ class PoseSense:
         self._at += 1
         poor: dict[str, Vector] = {}
         at = 0
-        for name, size in zip(self.fields, self._sizes, strict=True):
-            if size == 3:
-                x, y, z = values[name]
-                poor[name] = (x + errors[at], y + errors[at + 1], z + errors[at + 2])
+        for name, size, kind in zip(self.fields, self._sizes, self._kinds, strict=True):
+            if kind == "exact":
+                poor[name] = values[name]
+                continue
+            if kind == "length":
+                poor[name] = tuple([v + e for v, e in zip(values[name], errors[at : at + size], strict=True)])
             else:
-                s, c = values[name]
-                cosine, sine = errors[at], errors[at + 1]
-                poor[name] = (s * cosine + c * sine, c * cosine - s * sine)
+                turned: list[float] = []
+                pairs = values[name]
+                for k in range(0, size, 2):
+                    s, c, cosine, sine = pairs[k], pairs[k + 1], errors[at + k], errors[at + k + 1]
+                    turned += (s * cosine + c * sine, c * cosine - s * sine)
+                poor[name] = tuple(turned)
             at += size
         return poor
 
@@ -102,6 +112,22 @@ class PoseSense:
         """Go back to a snapshot."""
         self._rows, self._delay, past, self._at, self._give = saved  # type: ignore[assignment]
         self._past = list(past)  # type: ignore[call-overload]
+
+
+class Watch:
+    """No sense, but the moment between a tick and what is sensed of it, when a task notes what has happened."""
+
+    name = "watch"
+    fields: tuple[str, ...] = ()
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        """Take what is called once per tick."""
+        self._look = look
+
+    def read(self) -> Mapping[str, Vector]:
+        """Look; nothing is sensed."""
+        self._look()
+        return {}
 
 
 class TruthSense:
@@ -133,3 +159,9 @@ class TruthSense:
             self._last = vector
             self._cut = {name: vector[a:b] for name, a, b in self._cuts}
         return self._cut
+
+
+def _kind(field: Field) -> str:
+    if field.unit == "m":
+        return "length"
+    return "yaw" if field.name.endswith(("_yaw", "_yaws")) else "exact"

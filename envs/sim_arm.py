@@ -190,7 +190,7 @@ class SimArm:
     def _run_servo(self, count: int) -> None:
         cell, joints, law = self.cell, self._joints, self._law
         c, arm, run = cell.client, cell.arm, law.run
-        get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, bullet.stepSimulation
+        get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, cell.stepper()
         torque_control = bullet.TORQUE_CONTROL
         switch = min(self._action_delay, count)
         look = count - self._read_delay
@@ -215,7 +215,7 @@ class SimArm:
     def _run_impedance(self, count: int) -> None:
         cell, joints, drives = self.cell, self._joints, self._drives
         c, arm = cell.client, cell.arm
-        get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, bullet.stepSimulation
+        get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, cell.stepper()
         torque_control = bullet.TORQUE_CONTROL
         delay = min(self._action_delay, count)
         span = (count - delay) * cell.physics_dt or cell.physics_dt

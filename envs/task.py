@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import cos, isfinite, pi, sin, sqrt
+from math import atan2, cos, isfinite, pi, sin, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,11 +21,10 @@ from ..robots.kinematics import Kinematics, Pose
 from ..robots.observation import Field, ObservationSpec
 from ..robots.state import Vector
 from ..robots.station import arm_fields
-from ..robots.success import Success, goal_fields
+from ..robots.success import Criterion, Success, goal_fields
 from .cell import Cell
 
 Floats = npt.NDArray[np.float64]
-Sighting = tuple[Floats, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +87,8 @@ class Task(ABC):
         tolerances: Position in m and angle in rad for each tolerance class.
         features: What a policy computes from the raw observation.
         noise: How parts are sensed.
+        pose: Whether the goal is a pose.
+        criteria: What is judged beside it.
     """
 
     title: ClassVar[str]
@@ -99,6 +100,8 @@ class Task(ABC):
     features: ClassVar[tuple[Feature, ...]]
     noise: ClassVar[SenseNoise] = SenseNoise()
     option_names: ClassVar[tuple[str, ...]] = ("goal", "joint_positions")
+    pose: ClassVar[bool] = True
+    criteria: ClassVar[tuple[Criterion, ...]] = ()
 
     def __init__(self, robot: RobotDescription, tolerance: str) -> None:
         """Check that this arm and this tolerance class exist for the task.
@@ -118,8 +121,16 @@ class Task(ABC):
         self.robot = robot
         self.tolerance = tolerance
         position, angle = self.tolerances[tolerance]
-        self.success = Success(position_tolerance=position, angle_tolerance=angle, symmetry=self.symmetry)
+        self.success = Success(
+            position_tolerance=position,
+            angle_tolerance=angle,
+            symmetry=self.symmetry,
+            pose=self.pose,
+            criteria=self.criteria,
+        )
         self.desired: Vector = ()
+        # What has happened so far and no physical state tells: plain values only, they belong to every saved moment.
+        self.memory: dict[str, Any] = {}
 
     def sensed_fields(self) -> tuple[Field, ...]:
         """Fields that a sense beside the arm must give; none by default."""
@@ -129,8 +140,8 @@ class Task(ABC):
         """The observation: the arm's own fields, the sensed ones, and the goal."""
         return ObservationSpec(
             observation=(*arm_fields(self.robot, symmetry=self.symmetry), *self.sensed_fields()),
-            achieved_goal=goal_fields("achieved", "truth", privileged=True),
-            desired_goal=goal_fields("goal", "goal"),
+            achieved_goal=goal_fields("achieved", "truth", privileged=True, criteria=self.criteria),
+            desired_goal=goal_fields("goal", "goal", criteria=self.criteria),
         )
 
     @abstractmethod
@@ -139,7 +150,15 @@ class Task(ABC):
 
     @abstractmethod
     def place(self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
-        """Lay out a new episode: draw what is random, place bodies, set `desired`."""
+        """Lay out a new episode: draw what is random, place bodies, set `desired` and begin `memory` anew."""
+
+    def watch(self, cell: Cell, truth: "TrueTool") -> None:
+        """Note in `memory` what happened; called once after each tick and once at the start, before anything is sensed.
+
+        Args:
+            cell: The cell.
+            truth: The tool.
+        """
 
     @abstractmethod
     def achieved(self, cell: Cell, truth: TrueTool) -> Vector:
@@ -151,8 +170,13 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def show(self, cell: Cell, goal: Sighting, part: Sighting | None) -> None:
-        """Put goal and part where a recording saw them: position in m and yaw in rad each."""
+    def show(self, cell: Cell, row: Mapping[str, Floats]) -> None:
+        """Put everything where a recording saw it.
+
+        Args:
+            cell: The cell.
+            row: Observed and goal fields of one tick by name.
+        """
 
     def sensed(self, cell: Cell) -> dict[str, Vector]:
         """True values of `sensed_fields`; noise and delay are added by the sense."""
@@ -215,3 +239,8 @@ class Task(ABC):
                 f"rad, height 0..{reach.height[1]} m"
             )
         return x, y, z, yaw
+
+
+def yaw_of(pair: Floats, symmetry: int) -> float:
+    """Yaw in rad of a (sin, cos) pair of its multiple."""
+    return atan2(float(pair[0]), float(pair[1])) / symmetry

@@ -51,7 +51,7 @@ class _ServoArm(SimArm):
         speeds = [s[1] for s in states]
         torques = law.torques(commands, self._measured, speeds)
         bullet.setJointMotorControlArray(arm, joints, bullet.TORQUE_CONTROL, forces=torques, physicsClientId=c)
-        bullet.stepSimulation(c)
+        cell.stepper()(c)
         states = bullet.getJointStates(arm, joints, c)
         self._speeds = [s[1] for s in states]
         self._measured = self._gears.encoders([s[0] for s in states], law.motors)
@@ -107,6 +107,7 @@ class CellWorld:
         self._arm.substep(commands)
         self._steps += 1
         if self._steps % self._per_tick == 0:
+            self._watch()
             self._held = self._held + 1 if self._met() else 0
         return self._arm.motion()
 
@@ -128,6 +129,7 @@ class CellWorld:
         self.task.place(self.cell, rng, {})
         self._parts.reset(rng, lambda: self.task.sensed(self.cell), self._horizon)
         self._held = 0
+        self._watch()
 
     def judge(self) -> Mapping[str, object]:
         """By ground truth: whether all conditions have held for long enough, and each with its value."""
@@ -143,9 +145,15 @@ class CellWorld:
 
         return Camera.overview(self.robot).picture(self.cell, width, height)
 
-    def _achieved(self) -> Vector:
+    def _tool(self) -> TrueTool:
         measured = self._kinematics.forward(self._arm.motion().positions[:-1])
-        return self.task.achieved(self.cell, TrueTool(self._kinematics, self._arm.true_positions, measured))
+        return TrueTool(self._kinematics, self._arm.true_positions, measured)
+
+    def _watch(self) -> None:
+        self.task.watch(self.cell, self._tool())
+
+    def _achieved(self) -> Vector:
+        return self.task.achieved(self.cell, self._tool())
 
     def _met(self) -> bool:
         return self.task.success.met(self._achieved(), self.task.desired)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..robots.success import GOAL_SIZE, Success
+from ..robots.success import Success
 from .collect import Trajectory
 
 Array = NDArray[np.float32]
@@ -96,11 +96,11 @@ class Replay:
         future = at + 1 + (rng.random(count) * (end - at)).astype(np.int64)
         goal[relabel] = self._achieved[future[relabel]]
         # The wanted state is at rest and let go, whatever the moment was that gave the pose.
-        goal[relabel, 5:GOAL_SIZE] = self._desired[at[relabel], 5:GOAL_SIZE]
+        goal[relabel, 5:] = self._desired[at[relabel], 5:]
         longest = len(self._powers) - 1
         reach = np.minimum(at[:, None] + 1 + np.arange(longest)[None], end[:, None])
         met = self._success.met_batch(
-            self._achieved[reach], np.broadcast_to(goal[:, None], (count, longest, GOAL_SIZE))
+            self._achieved[reach], np.broadcast_to(goal[:, None], (count, longest, goal.shape[1]))
         )
         taken = np.minimum(longest, end - at)
         met &= np.arange(longest)[None] < taken[:, None]

@@ -20,14 +20,44 @@ from .strict import build
 Floats = npt.NDArray[np.floating[Any]]
 
 
-def goal_fields(prefix: str, source: str, *, privileged: bool = False) -> tuple[Field, ...]:
-    """The layout of a goal vector: 10 numbers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One further number that a task judges beside the pose: a count, a force, an angle turned.
+
+    The limit stands in the desired goal, so that a condition is a comparison of two goal vectors like all others.
+
+    Attributes:
+        name: What is measured, with its unit, as `success_terms` prints it.
+        unit: Its unit.
+        at_least: Whether the value must reach the limit; else it must not exceed it.
+        weight: Dense reward lost per unit that is missing or too much.
+        high: Largest value that can occur; the smallest is 0.
+    """
+
+    name: str
+    unit: str = "1"
+    at_least: bool = False
+    weight: float = 0.0
+    high: float = 1000.0
+
+
+def goal_fields(
+    prefix: str, source: str, *, privileged: bool = False, criteria: Sequence[Criterion] = ()
+) -> tuple[Field, ...]:
+    """The layout of a goal vector: 10 numbers, and one for each criterion.
 
     Args:
         prefix: "achieved" or "goal".
         source: Where the values come from.
-        privileged: Whether the last four are beyond any bench's senses.
+        privileged: Whether all but the pose is beyond any bench's senses.
+        criteria: What the task judges beside the pose.
     """
+    more = [
+        Field(
+            name=f"{prefix}_{c.name}", size=1, unit=c.unit, low=0.0, high=c.high, source=source, privileged=privileged
+        )
+        for c in criteria
+    ]
     return (
         Field(name=f"{prefix}_position", size=3, unit="m", low=-2.0, high=2.0, source=source),
         Field(name=f"{prefix}_yaw", size=2, unit="1", low=-1.0, high=1.0, source=source),
@@ -36,22 +66,24 @@ def goal_fields(prefix: str, source: str, *, privileged: bool = False) -> tuple[
         Field(name=f"{prefix}_spin", size=1, unit="rad/s", low=0.0, high=500.0, source=source, privileged=privileged),
         Field(name=f"{prefix}_released", size=1, unit="1", low=0.0, high=1.0, source=source, privileged=privileged),
         Field(name=f"{prefix}_reach", size=1, unit="m", low=0.0, high=4.0, source=source, privileged=privileged),
+        *more,
     )
 
 
 GOAL_SIZE = 10
 
 
-def goal_vector(position: Sequence[float], yaw: float, symmetry: int) -> Vector:
+def goal_vector(position: Sequence[float], yaw: float, symmetry: int, limits: Sequence[float] = ()) -> Vector:
     """A wanted pose at rest, released.
 
     Args:
         position: x, y, z in m.
         yaw: Turn about the vertical, rad.
         symmetry: How many turns of the part look alike; the yaw is stored as (sin, cos) of its multiple.
+        limits: One for each criterion of the task.
     """
     x, y, z = position
-    return (x, y, z, sin(symmetry * yaw), cos(symmetry * yaw), 0.0, 0.0, 0.0, 1.0, 0.0)
+    return (x, y, z, sin(symmetry * yaw), cos(symmetry * yaw), 0.0, 0.0, 0.0, 1.0, 0.0, *limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +97,8 @@ class Success:
         max_speed: Largest speed that counts as settled, m/s.
         max_spin: Largest angular speed that counts as settled, rad/s.
         hold_s: How long, s.
+        pose: Whether the task has a wanted pose; without one its place in the goal vectors stays zero.
+        criteria: What is judged beside the pose, in the order of the goal vectors.
     """
 
     position_tolerance: float
@@ -73,6 +107,8 @@ class Success:
     max_speed: float = 0.01
     max_spin: float = 0.1
     hold_s: float = 0.5
+    pose: bool = True
+    criteria: tuple[Criterion, ...] = ()
 
     def terms(self, achieved: Sequence[float], desired: Sequence[float]) -> dict[str, dict[str, float | bool]]:
         """Every sub-condition with its value, its limit and whether it holds.
@@ -89,13 +125,24 @@ class Success:
         far, turned = self.position_tolerance, self.angle_tolerance
         fast, spun = self.max_speed, self.max_spin
         level = self._yaw_met(_chord(achieved, desired))
+        placed: dict[str, dict[str, float | bool]] = {}
+        if self.pose:
+            placed = {
+                "position_m": {"value": position, "limit": far, "ok": position <= far},
+                "yaw_rad": {"value": yaw, "limit": turned, "ok": level},
+                "tilt_rad": {"value": tilt, "limit": turned, "ok": tilt <= turned},
+            }
+        more: dict[str, dict[str, float | bool]] = {}
+        for k, criterion in enumerate(self.criteria, GOAL_SIZE):
+            value, limit = achieved[k], desired[k]
+            ok = value >= limit if criterion.at_least else value <= limit
+            more[criterion.name] = {"value": value, "limit": limit, "ok": ok}
         return {
-            "position_m": {"value": position, "limit": far, "ok": position <= far},
-            "yaw_rad": {"value": yaw, "limit": turned, "ok": level},
-            "tilt_rad": {"value": tilt, "limit": turned, "ok": tilt <= turned},
+            **placed,
             "speed_m_s": {"value": speed, "limit": fast, "ok": speed <= fast},
             "spin_rad_s": {"value": spin, "limit": spun, "ok": spin <= spun},
             "released": {"value": released, "limit": 1.0, "ok": released >= 0.5},
+            **more,
         }
 
     def met(self, achieved: Sequence[float], desired: Sequence[float]) -> bool:
@@ -107,6 +154,10 @@ class Success:
             and achieved[5] <= self.angle_tolerance
             and achieved[6] <= self.max_speed
             and achieved[7] <= self.max_spin
+            and all(
+                achieved[k] >= desired[k] if c.at_least else achieved[k] <= desired[k]
+                for k, c in enumerate(self.criteria, GOAL_SIZE)
+            )
         )
 
     def met_batch(self, achieved: Floats, desired: Floats) -> npt.NDArray[np.bool_]:
@@ -120,6 +171,8 @@ class Success:
             & (a[..., 6] <= self.max_speed)
             & (a[..., 7] <= self.max_spin)
         )
+        for k, criterion in enumerate(self.criteria, GOAL_SIZE):
+            result &= a[..., k] >= d[..., k] if criterion.at_least else a[..., k] <= d[..., k]
         return result
 
     def reward(self, achieved: Sequence[float], desired: Sequence[float], *, dense: bool) -> float:
@@ -127,7 +180,11 @@ class Success:
         if not dense:
             return 0.0 if self.met(achieved, desired) else -1.0
         bonus = 0.0 if self.met(achieved, desired) else -0.1
-        return bonus - _distance(achieved, desired) - 0.5 * achieved[9] - 0.02 * _chord(achieved, desired)
+        total = bonus - _distance(achieved, desired) - 0.5 * achieved[9] - 0.02 * _chord(achieved, desired)
+        for k, criterion in enumerate(self.criteria, GOAL_SIZE):
+            missing = desired[k] - achieved[k] if criterion.at_least else achieved[k] - desired[k]
+            total -= criterion.weight * max(missing, 0.0)
+        return total
 
     def reward_batch(self, achieved: Floats, desired: Floats, *, dense: bool) -> npt.NDArray[np.float64]:
         """The same over the last axis of two arrays, equal to the bit."""
@@ -137,11 +194,14 @@ class Success:
         a, d = np.asarray(achieved, np.float64), np.asarray(desired, np.float64)
         bonus = np.where(met, 0.0, -0.1)
         total: npt.NDArray[np.float64] = bonus - _distance_batch(a, d) - 0.5 * a[..., 9] - 0.02 * _chord_batch(a, d)
+        for k, criterion in enumerate(self.criteria, GOAL_SIZE):
+            missing = d[..., k] - a[..., k] if criterion.at_least else a[..., k] - d[..., k]
+            total = total - criterion.weight * np.maximum(missing, 0.0)
         return total
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for a manifest."""
-        return asdict(self)
+        return {**asdict(self), "criteria": [asdict(c) for c in self.criteria]}
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any], where: str = "success") -> "Success":

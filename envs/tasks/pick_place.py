@@ -19,8 +19,9 @@ from ...robots.features import Feature
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import goal_vector
-from ..cell import Body, Box, Cell, Quaternion, about_z, yaw_and_tilt
-from ..task import Floats, Sighting, Task, TrueTool
+from ..body import Body, Box, Quaternion, about_z, yaw_and_tilt
+from ..cell import Cell
+from ..task import Floats, Task, TrueTool, yaw_of
 from .teach_point import angle_between
 
 WIDTH = 0.024  # m, edge of the block
@@ -116,12 +117,11 @@ class PickPlace(Task):
         cell.place("nest", (gx, gy, 0.0), about_z(gyaw))
         cell.place("block", (px, py, h), about_z(pyaw))
 
-    def show(self, cell: Cell, goal: Sighting, part: Sighting | None) -> None:
+    def show(self, cell: Cell, row: Mapping[str, Floats]) -> None:
         """Put nest and block where they were seen."""
-        x, y, _ = goal[0].tolist()
-        cell.place("nest", (x, y, 0.0), about_z(goal[1]))
-        if part is not None:
-            cell.place("block", part[0].tolist(), about_z(part[1]))
+        x, y, _ = row["goal_position"].tolist()
+        cell.place("nest", (x, y, 0.0), about_z(yaw_of(row["goal_yaw"], self.symmetry)))
+        cell.place("block", row["part_position"].tolist(), about_z(yaw_of(row["part_yaw"], self.symmetry)))
 
     def sensed(self, cell: Cell) -> dict[str, Vector]:
         """True pose of the block."""

@@ -16,8 +16,9 @@ from ...robots.description import RobotDescription
 from ...robots.features import Feature
 from ...robots.state import Vector
 from ...robots.success import goal_vector
-from ..cell import Body, Box, Cell, about_z
-from ..task import Floats, Sighting, Task, TrueTool
+from ..body import Body, Box, about_z
+from ..cell import Cell
+from ..task import Floats, Task, TrueTool, yaw_of
 
 GAIN = 0.18  # share of the remaining way asked for in one tick; more would overshoot behind the drives' lag
 
@@ -60,9 +61,9 @@ class TeachPoint(Task):
         self.desired = goal_vector((x, y, z), yaw, self.symmetry)
         cell.place("taught", (x, y, z), about_z(yaw))
 
-    def show(self, cell: Cell, goal: Sighting, part: Sighting | None) -> None:
+    def show(self, cell: Cell, row: Mapping[str, Floats]) -> None:
         """Put the mark where the goal was."""
-        cell.place("taught", goal[0].tolist(), about_z(goal[1]))
+        cell.place("taught", row["goal_position"].tolist(), about_z(yaw_of(row["goal_yaw"], self.symmetry)))
 
     def achieved(self, cell: Cell, truth: TrueTool) -> Vector:
         """Pose and speed of the true TCP; there is nothing to let go of."""

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
-from genba.envs.cell import Cell, about_z
+from genba.envs.body import about_z
+from genba.envs.cell import Cell
 from genba.envs.tasks.teach_point import TeachPoint
 from genba.robots.success import goal_vector
 
