@@ -20,7 +20,7 @@ from ..robots.state import Vector
 from ..robots.station import Station
 from .bullet import window_possible
 from .cell import Cell
-from .senses import PoseSense, TruthSense, Watch
+from .senses import JobSense, PoseSense, TruthSense, Watch
 from .sim_arm import Realism, SimArm
 from .task import TrueTool
 from .tasks import load_task
@@ -106,6 +106,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self.control_rate_hz = rate
         self.control = control
         self.dt = 1.0 / rate
+        self.task.dt = self.dt
         self.horizon = round(self.task.horizon_s * rate)
         self.render_mode = render_mode
         offered = [mode for mode in RENDER_MODES if mode != "human" or window_possible()]
@@ -119,8 +120,10 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self.task.build(self.cell)
         self.arm = SimArm(self.cell, realism=realism)
         self.spec_ = self.task.spec()
-        sensed = tuple(f for f in self.task.sensed_fields() if f.source != "arm")
-        self._parts = PoseSense(sensed, self.task.symmetry, self.task.noise if noise else None)
+        fields = self.task.sensed_fields()
+        measured = tuple(f for f in fields if f.source == "parts")
+        self._parts = PoseSense(measured, self.task.symmetry, self.task.noise if noise else None)
+        job = JobSense(tuple(f for f in fields if f.source == "job"), lambda: self.task.sensed(self.cell))
         self.station = Station(
             arm=self.arm,
             kinematics=kinematics,
@@ -131,6 +134,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             senses=(
                 Watch(self._watch),
                 self._parts,
+                job,
                 TruthSense("truth", self.spec_.achieved_goal, self._achieved),
                 TruthSense("goal", self.spec_.desired_goal, lambda: self.task.desired),
             ),

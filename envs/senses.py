@@ -114,6 +114,29 @@ class PoseSense:
         self._past = list(past)  # type: ignore[call-overload]
 
 
+class JobSense:
+    """What the cell's own controller tells: whose turn it is, where it belongs. Nobody measures it, so it is exact."""
+
+    name = "job"
+
+    def __init__(self, fields: tuple[Field, ...], give: Callable[[], dict[str, Vector]]) -> None:
+        """Serve named fields.
+
+        Args:
+            fields: Those of this source.
+            give: Returns at least their values.
+        """
+        self.fields = tuple(f.name for f in fields)
+        self._give = give
+
+    def read(self) -> Mapping[str, Vector]:
+        """What holds now."""
+        if not self.fields:
+            return {}
+        values = self._give()
+        return {name: values[name] for name in self.fields}
+
+
 class Watch:
     """No sense, but the moment between a tick and what is sensed of it, when a task notes what has happened."""
 

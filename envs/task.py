@@ -129,6 +129,7 @@ class Task(ABC):
             criteria=self.criteria,
         )
         self.desired: Vector = ()
+        self.dt = 1.0 / robot.control_rate_hz
         # What has happened so far and no physical state tells: plain values only, they belong to every saved moment.
         self.memory: dict[str, Any] = {}
 

@@ -22,7 +22,7 @@ from ..robots.state import Vector
 from .bullet import bullet
 from .cell import Cell
 from .env import START_SPREAD
-from .senses import PoseSense, TruthSense
+from .senses import JobSense, PoseSense, TruthSense
 from .sim_arm import SimArm
 from .task import TrueTool
 from .tasks import load_task
@@ -87,8 +87,12 @@ class CellWorld:
         self._arm.prepare()
         self._kinematics = Kinematics(robot)
         spec = self.task.spec()
-        sensed = tuple(field for field in self.task.sensed_fields() if field.source != "arm")
-        self._parts = PoseSense(sensed, self.task.symmetry, self.task.noise if noise else None)
+        fields = self.task.sensed_fields()
+        measured = tuple(field for field in fields if field.source == "parts")
+        self._parts = PoseSense(measured, self.task.symmetry, self.task.noise if noise else None)
+        self._job = JobSense(
+            tuple(field for field in fields if field.source == "job"), lambda: self.task.sensed(self.cell)
+        )
         self._goal = TruthSense("goal", spec.desired_goal, lambda: self.task.desired)
         self._horizon = round(self.task.horizon_s * robot.control_rate_hz)
         self._per_tick = max(1, round(1.0 / (robot.control_rate_hz * self.period)))
@@ -114,8 +118,8 @@ class CellWorld:
     # ---- what stands beside the bus
 
     def sample(self) -> dict[str, Vector]:
-        """Part poses as sensed, and the goal."""
-        return {**self._parts.read(), **self._goal.read()}
+        """Part poses as sensed, the job, and the goal."""
+        return {**self._parts.read(), **self._job.read(), **self._goal.read()}
 
     def reset(self, seed: int) -> None:
         """Lay out the parts of an episode; the arm stays where it is.

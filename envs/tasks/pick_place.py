@@ -21,8 +21,8 @@ from ...robots.state import Vector
 from ...robots.success import goal_vector
 from ..body import Body, Box, Quaternion, about_z, yaw_and_tilt
 from ..cell import Cell
+from ..skills import Handling, transfer
 from ..task import Floats, Task, TrueTool, yaw_of
-from .teach_point import angle_between
 
 WIDTH = 0.024  # m, edge of the block
 MASS = 0.037  # kg, aluminium
@@ -30,11 +30,7 @@ FLOOR = 0.001  # m, thickness of the nest's plate
 RIM = 0.002  # m, height of its rim above the plate
 APART = 0.065  # m, least distance between block and nest at the start
 
-HOVER = 0.022  # m above the block at which the open gripper travels
-CARRY = 0.026  # m above the seat at which the block travels
-GRIP_ABOVE = 0.005  # m above the block's centre at which it is gripped, so that sagging fingers clear table and rim
-GAIN = 0.18  # share of the remaining way asked for in one tick
-OPEN_BY = 0.018  # m wider than the block when approaching
+HANDLING = Handling()
 
 
 class PickPlace(Task):
@@ -158,79 +154,15 @@ class PickPlace(Task):
 
     @classmethod
     def expert(cls, robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:
-        """Approach, close, carry, set down, open, retreat: each a region of the observation, none a memory."""
-        tcp, part, goal = fields["tcp_position"], fields["part_position"], fields["goal_position"]
-        opening = fields["gripper_opening"][:, 0]
-        tool_x = np.stack([fields["tcp_yaw"][:, 1], fields["tcp_yaw"][:, 0], np.zeros(len(tcp))], axis=1)
-        tool_y = np.stack([-fields["tcp_yaw"][:, 0], fields["tcp_yaw"][:, 1], np.zeros(len(tcp))], axis=1)
-        stay_back = tool_x * robot.gripper.approach
-        offset = part - tcp
-        along, across = np.sum(offset * tool_x, axis=1), np.sum(offset * tool_y, axis=1)
-        above = -offset[:, 2] - GRIP_ABOVE
-        turn_part = angle_between(fields["part_yaw"], fields["tcp_yaw_x4"])[:, 0] / cls.symmetry
-        turn_goal = angle_between(fields["goal_yaw"], fields["tcp_yaw_x4"])[:, 0] / cls.symmetry
-
-        to_seat = goal - part
-        seat_far = np.hypot(to_seat[:, 0], to_seat[:, 1])
-        twisted = np.abs(angle_between(fields["goal_yaw"], fields["part_yaw"])[:, 0]) / cls.symmetry
-        reach, angle = cls.tolerances[robot.tolerance]
-        # Fingers that stand open around a block near its seat have just let it go: judge it less strictly then.
-        share = np.where(opening > WIDTH + 0.006, 0.85, 0.6)
-        placed = (seat_far < share * reach) & (twisted < share * angle) & (np.abs(to_seat[:, 2]) < 0.0035)
-        near = np.linalg.norm(offset, axis=1) < 0.025
-        firm = fields["following_error"][:, -1] < -robot.gripper.squeeze
-        held = near & firm & (opening < WIDTH + 0.005) & (opening > WIDTH - 0.008) & ~placed
-        between = (
-            (along > -0.006)
-            & (along < robot.gripper.approach + 0.006)
-            & (np.abs(across) < 0.006)
-            & (np.abs(above) < 0.006)
-            & (np.abs(turn_part) < 0.12)
+        """Take the block and set it into the nest, see `skills.transfer`."""
+        position, angle = cls.tolerances[robot.tolerance]
+        seen = {**fields, "seat_position": fields["goal_position"], "seat_yaw": fields["goal_yaw"]}
+        return transfer(
+            robot,
+            seen,
+            width=np.full(len(fields["tcp_position"]), WIDTH),
+            symmetry=cls.symmetry,
+            position_tolerance=position,
+            angle_tolerance=angle,
+            handling=HANDLING,
         )
-
-        # Approach with open fingers: a funnel that lets the tool down only when it stands over the block.
-        aim = part - stay_back
-        way = aim - tcp
-        side = np.hypot(way[:, 0], way[:, 1])
-        hover = np.clip(3.0 * (side - 0.004) + 0.15 * np.abs(turn_part), 0.0, HOVER)
-        way[:, 2] = part[:, 2] + GRIP_ABOVE + hover - tcp[:, 2]
-        turn = turn_part
-        grip = np.full(len(tcp), _grip(robot, WIDTH + OPEN_BY))
-
-        # Close where the block is between the fingers.
-        closing = between & ~placed
-        way[closing] = 0.0
-        turn = np.where(closing, 0.0, turn)
-        grip = np.where(closing | held, -1.0, grip)
-
-        # Carry: lift, travel, let down over the seat. The block's reading is old, so trust the tool while moving.
-        slip = np.clip(part - tcp, (-0.004, -0.004, -GRIP_ABOVE - 0.004), (0.004, 0.004, -GRIP_ABOVE + 0.004))
-        carry = goal - tcp - slip
-        far = np.hypot(carry[:, 0], carry[:, 1])
-        lift = np.clip(2.0 * (far - 0.004) + 0.10 * np.abs(turn_goal), 0.0, CARRY)
-        carry[:, 2] = goal[:, 2] + lift - slip[:, 2] - tcp[:, 2]
-        clear = np.clip((tcp[:, 2] + slip[:, 2] - goal[:, 2] - 0.004) / 0.008, 0.0, 1.0)
-        free = np.where(far > 0.006, clear, 1.0)[:, None]
-        carry[:, :2] *= free
-        way = np.where(held[:, None], carry, way)
-        turn = np.where(held, turn_goal * free[:, 0], turn)
-
-        # Placed: open, back the fixed finger off the block, then leave upwards.
-        let_go = opening > WIDTH + 0.007
-        back = np.where(let_go & (above < 0.015), along - robot.gripper.approach, 0.0)
-        cleared = let_go & ((along > robot.gripper.approach - 0.0025) | (above > 0.015))
-        retreat = tool_x * back[:, None]
-        retreat[:, 2] = np.where(cleared, goal[:, 2] + 0.045 - tcp[:, 2], 0.0)
-        way = np.where(placed[:, None], retreat, way)
-        turn = np.where(placed, 0.0, turn)
-        grip = np.where(placed, _grip(robot, WIDTH + OPEN_BY + 0.006), grip)
-
-        action = np.concatenate([way * (GAIN / robot.ee_step), (turn * (GAIN / robot.ee_turn))[:, None]], axis=1)
-        action /= np.maximum(1.0, np.abs(action).max(axis=1, keepdims=True))
-        return np.concatenate([action, grip[:, None]], axis=1)
-
-
-def _grip(robot: RobotDescription, opening: float) -> float:
-    """Gripper action that asks for an opening in m."""
-    g = robot.gripper
-    return 2.0 * (robot.gripper_at(opening) - g.closed) / (g.open - g.closed) - 1.0

@@ -18,6 +18,7 @@ from ...robots.state import Vector
 from ...robots.success import goal_vector
 from ..body import Body, Box, about_z
 from ..cell import Cell
+from ..skills import angle_between, motion_action
 from ..task import Floats, Task, TrueTool, yaw_of
 
 GAIN = 0.18  # share of the remaining way asked for in one tick; more would overshoot behind the drives' lag
@@ -77,15 +78,4 @@ class TeachPoint(Task):
         """Straight to the goal, slowing down in proportion to what is left."""
         way = fields["goal_position"] - fields["tcp_position"]
         turn = angle_between(fields["goal_yaw"], fields["tcp_yaw"])
-        action = np.concatenate([way * (GAIN / robot.ee_step), turn * (GAIN / robot.ee_turn)], axis=1)
-        # One scale for all axes keeps the path straight.
-        scaled: Floats = action / np.maximum(1.0, np.abs(action).max(axis=1, keepdims=True))
-        return scaled
-
-
-def angle_between(a: Floats, b: Floats) -> Floats:
-    """Angle from b to a in rad, (batch, 1), of two (sin, cos) columns."""
-    sine = a[:, 0:1] * b[:, 1:2] - a[:, 1:2] * b[:, 0:1]
-    cosine = a[:, 1:2] * b[:, 1:2] + a[:, 0:1] * b[:, 0:1]
-    result: Floats = np.arctan2(sine, cosine)
-    return result
+        return motion_action(robot, way, turn[:, 0], GAIN)

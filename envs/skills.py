@@ -1,0 +1,267 @@
+"""What scripted experts are made of: taking a part and setting it down, as a function of the present observation.
+
+Approach, close, carry, set down, open, retreat: each is a region of what is observed, none a memory, so that the
+expert can label any state a learner gets into. Everything works on batches.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from ..robots.description import RobotDescription, load_robot
+from ..robots.kinematics import Kinematics
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+HOVER = 0.022  # m above a part at which the open gripper travels where nothing stands in the way
+CARRY = 0.026  # m above its seat at which a part travels where nothing stands in the way
+CLOSE_BY = 0.008  # m by which fingers that hold a part may seem closer than the part is wide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """How parts are handled in one task.
+
+    Attributes:
+        grip_above: Height above the part's centre at which it is gripped, m.
+        open_by: How much wider than the part the fingers are when approaching, m.
+        release_by: The same when letting go, m.
+        gain: Share of the remaining way asked for in one tick.
+        travel: Least height of the TCP above the table while it crosses the cell with empty fingers, m; 0 where
+            nothing stands in the way.
+        lift: Least height of a carried part's centre above the table while it crosses the cell, m.
+        retreat: How far above the seat the hand goes after letting go, m.
+        seat_within: How far below or above its seat a part may be to be let go, m.
+    """
+
+    grip_above: float = 0.005
+    open_by: float = 0.018
+    release_by: float = 0.024
+    gain: float = 0.18
+    travel: float = 0.0
+    lift: float = 0.0
+    retreat: float = 0.045
+    seat_within: float = 0.0035
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grip:
+    """Where the hand stands to a part.
+
+    Attributes:
+        along: Offset of the part along the closing direction, m.
+        across: Offset across it, m.
+        above: Height of the tool above the height at which the part is gripped, m.
+        turn: Turn that would line the fingers up with the part, rad.
+        held: Whether the part is between closed fingers.
+        between: Whether it is between open fingers, ready to be gripped.
+    """
+
+    along: Floats
+    across: Floats
+    above: Floats
+    turn: Floats
+    held: Bools
+    between: Bools
+
+
+def angle_between(a: Floats, b: Floats) -> Floats:
+    """Angle from b to a in rad, (batch, 1), of two (sin, cos) columns."""
+    sine = a[:, 0:1] * b[:, 1:2] - a[:, 1:2] * b[:, 0:1]
+    cosine = a[:, 1:2] * b[:, 1:2] + a[:, 0:1] * b[:, 0:1]
+    result: Floats = np.arctan2(sine, cosine)
+    return result
+
+
+def grip_action(robot: RobotDescription, opening: Floats | float) -> Floats:
+    """Gripper action that asks for an opening in m."""
+    g = robot.gripper
+    at = np.interp(opening, g.opening, np.linspace(g.closed, g.open, len(g.opening)))
+    return np.asarray(2.0 * (at - g.closed) / (g.open - g.closed) - 1.0)
+
+
+def tool_axes(tool_yaw: Floats) -> tuple[Floats, Floats]:
+    """Closing direction and the one across it, (batch, 3) each, of a vertical tool of (sin, cos) yaw."""
+    zero = np.zeros(len(tool_yaw))
+    closing = np.stack([tool_yaw[:, 1], tool_yaw[:, 0], zero], axis=1)
+    across = np.stack([-tool_yaw[:, 0], tool_yaw[:, 1], zero], axis=1)
+    return closing, across
+
+
+@cache
+def _home_yaw(name: str) -> float:
+    """Yaw of an arm's tool at home relative to the azimuth of the tool, rad."""
+    robot = load_robot(name)
+    pose = Kinematics(robot).forward(robot.home)
+    x, y, _ = pose.position
+    return pose.yaw - float(np.arctan2(y - robot.reach.axis[1], x - robot.reach.axis[0]))
+
+
+def turn_to(robot: RobotDescription, fields: Mapping[str, Floats], wanted: Floats, symmetry: int) -> Floats:
+    """Shortest turn of the tool to a symmetric yaw that does not wind up the wrist, rad, (batch,).
+
+    Of the directions that look alike the nearest would do once; part after part it would turn the wrist to its stop.
+    So directions too far from the one in which the tool points at home are left out.
+
+    Args:
+        robot: The arm.
+        fields: `tcp_position` and `tcp_yaw`.
+        wanted: (sin, cos) of the multiple of the yaw, (batch, 2).
+        symmetry: That multiple.
+    """
+    tcp, reach = fields["tcp_position"], robot.reach
+    azimuth = np.arctan2(tcp[:, 1] - reach.axis[1], tcp[:, 0] - reach.axis[0])
+    yaw = np.arctan2(fields["tcp_yaw"][:, 0], fields["tcp_yaw"][:, 1])
+    away = _wrap(yaw - azimuth - _home_yaw(robot.name))
+    turns = (np.arctan2(wanted[:, 0], wanted[:, 1]) / symmetry - yaw)[:, None]
+    turns = _wrap(turns + 2.0 * np.pi / symmetry * np.arange(symmetry)[None])
+    wound = np.abs(away[:, None] + turns) > np.pi / symmetry + 0.5
+    best = np.argmin(np.abs(turns) + 10.0 * wound, axis=1)
+    chosen: Floats = turns[np.arange(len(turns)), best]
+    return chosen
+
+
+def _wrap(angle: Floats) -> Floats:
+    wrapped: Floats = (angle + np.pi) % (2.0 * np.pi) - np.pi
+    return wrapped
+
+
+def look(
+    robot: RobotDescription, fields: Mapping[str, Floats], *, width: Floats, symmetry: int, handling: Handling
+) -> Grip:
+    """Relate hand and part.
+
+    Args:
+        robot: The arm.
+        fields: `tcp_position`, `tcp_yaw`, `gripper_opening`, `following_error`, `part_position`, `part_yaw`.
+        width: Of the part where it is gripped, m, (batch,).
+        symmetry: Number of yaw turns under which the part looks the same.
+        handling: How the part is gripped.
+    """
+    tcp, part = fields["tcp_position"], fields["part_position"]
+    opening = fields["gripper_opening"][:, 0]
+    closing, sideways = tool_axes(fields["tcp_yaw"])
+    offset = part - tcp
+    along, across = np.sum(offset * closing, axis=1), np.sum(offset * sideways, axis=1)
+    above = -offset[:, 2] - handling.grip_above
+    turn = turn_to(robot, fields, fields["part_yaw"], symmetry)
+    near = np.linalg.norm(offset, axis=1) < 0.025
+    firm = fields["following_error"][:, -1] < -robot.gripper.squeeze
+    held = near & firm & (opening < width + 0.005) & (opening > width - CLOSE_BY)
+    between = (
+        (along > -0.006)
+        & (along < robot.gripper.approach + 0.006)
+        & (np.abs(across) < 0.006)
+        & (np.abs(above) < 0.006)
+        & (np.abs(turn) < 0.12)
+    )
+    return Grip(along=along, across=across, above=above, turn=turn, held=held, between=between)
+
+
+def transfer(
+    robot: RobotDescription,
+    fields: Mapping[str, Floats],
+    *,
+    width: Floats,
+    symmetry: int,
+    position_tolerance: float,
+    angle_tolerance: float,
+    handling: Handling,
+    let_be: Bools | None = None,
+) -> Floats:
+    """Take a part and set it into its seat.
+
+    Args:
+        robot: The arm.
+        fields: What `look` needs, `seat_position` of the part's centre and `seat_yaw`.
+        width: Of the part where it is gripped, m, (batch,).
+        symmetry: Number of yaw turns under which the part looks the same.
+        position_tolerance: Within which of its seat a part counts as placed, m.
+        angle_tolerance: The same for its yaw, rad.
+        handling: How the part is handled.
+        let_be: Where the part must not be touched whatever it looks like: there the hand opens and retreats.
+
+    Returns:
+        Actions (batch, 5) of `ee_delta` with gripper, within [-1, 1].
+    """
+    h = handling
+    tcp, part, seat = fields["tcp_position"], fields["part_position"], fields["seat_position"]
+    opening = fields["gripper_opening"][:, 0]
+    closing, _ = tool_axes(fields["tcp_yaw"])
+    grip = look(robot, fields, width=width, symmetry=symmetry, handling=h)
+    turn_seat = turn_to(robot, fields, fields["seat_yaw"], symmetry)
+
+    to_seat = seat - part
+    off = np.hypot(to_seat[:, 0], to_seat[:, 1])
+    twisted = np.abs(angle_between(fields["seat_yaw"], fields["part_yaw"])[:, 0]) / symmetry
+    # Fingers that stand open around a part near its seat have just let it go: judge it less strictly then.
+    share = np.where(opening > width + 0.006, 0.85, 0.6)
+    near_seat = (off < share * position_tolerance) & (twisted < share * angle_tolerance)
+    placed = near_seat & (np.abs(to_seat[:, 2]) < h.seat_within)
+    if let_be is not None:
+        placed |= let_be
+    held = grip.held & ~placed
+
+    # Approach with open fingers: a funnel that lets the tool down only when it stands over the part.
+    way = part - closing * robot.gripper.approach - tcp
+    side = np.hypot(way[:, 0], way[:, 1])
+    top = np.maximum(HOVER, h.travel - part[:, 2] - h.grip_above)
+    hover = np.clip(3.0 * (side - 0.004) + 0.15 * np.abs(grip.turn), 0.0, top)
+    low = part[:, 2] + h.grip_above + hover - tcp[:, 2]
+    if h.travel:
+        way[:, :2] *= np.where(side > 0.012, np.clip(1.0 - (low - 0.008) / 0.012, 0.0, 1.0), 1.0)[:, None]
+    way[:, 2] = low
+    turn = grip.turn
+    action_grip = grip_action(robot, width + h.open_by)
+
+    # Close where the part is between the fingers.
+    close = grip.between & ~placed
+    way[close] = 0.0
+    turn = np.where(close, 0.0, turn)
+    action_grip = np.where(close | held, -1.0, action_grip)
+
+    # Carry: lift, travel, let down over the seat. The part's reading is old, so trust the tool while moving.
+    slip = np.clip(part - tcp, (-0.004, -0.004, -h.grip_above - 0.004), (0.004, 0.004, -h.grip_above + 0.004))
+    carry = seat - tcp - slip
+    far = np.hypot(carry[:, 0], carry[:, 1])
+    highest = np.maximum(CARRY, h.lift - seat[:, 2])
+    lift = np.clip(2.0 * (far - 0.004) + 0.10 * np.abs(turn_seat), 0.0, highest)
+    carry[:, 2] = seat[:, 2] + lift - slip[:, 2] - tcp[:, 2]
+    needed = np.where(lift < highest, 0.0, highest - CARRY) if h.lift else 0.0
+    clear = np.clip((tcp[:, 2] + slip[:, 2] - seat[:, 2] - needed - 0.004) / 0.008, 0.0, 1.0)
+    free = np.where(far > 0.006, clear, 1.0)
+    carry[:, :2] *= free[:, None]
+    way = np.where(held[:, None], carry, way)
+    turn = np.where(held, turn_seat * free, turn)
+
+    # Placed: open, back the fixed finger off the part, then leave upwards.
+    let_go = opening > width + 0.007
+    back = np.where(let_go & (grip.above < 0.015), grip.along - robot.gripper.approach, 0.0)
+    cleared = let_go & ((grip.along > robot.gripper.approach - 0.0025) | (grip.above > 0.015))
+    retreat = closing * back[:, None]
+    retreat[:, 2] = np.where(cleared, seat[:, 2] + h.retreat - tcp[:, 2], 0.0)
+    way = np.where(placed[:, None], retreat, way)
+    turn = np.where(placed, 0.0, turn)
+    action_grip = np.where(placed, grip_action(robot, width + h.release_by), action_grip)
+
+    motion = motion_action(robot, way, turn, h.gain)
+    return np.concatenate([motion, action_grip[:, None]], axis=1)
+
+
+def motion_action(robot: RobotDescription, way: Floats, turn: Floats, gain: float) -> Floats:
+    """Action (batch, 4) of `ee_delta` that goes a share of the way in a straight line.
+
+    Args:
+        robot: The arm.
+        way: What is left, m, (batch, 3).
+        turn: What is left to turn, rad, (batch,).
+        gain: That share.
+    """
+    action = np.concatenate([way * (gain / robot.ee_step), (turn * (gain / robot.ee_turn))[:, None]], axis=1)
+    # One scale for all axes keeps the path straight.
+    scaled: Floats = action / np.maximum(1.0, np.abs(action).max(axis=1, keepdims=True))
+    return scaled

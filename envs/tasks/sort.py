@@ -1,0 +1,124 @@
+"""Sort: six parts from the table into two bins, good ones left, defective ones right.
+
+Parts: six 20 mm blocks of 22 g (aluminium) scattered in front of the arm, three good and three defective: the defect
+is a dark mark on top. Success: all six inside the bin of their kind, none in the wrong one, settled, let go of. A
+part that has ever lain released in the wrong bin counts as misrouted for the rest of the episode, as on a line whose
+bins are emptied. Six parts and OK / NOK bins follow the faulty-part challenge of ARIAC.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import cos, radians, sin
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...robots.success import Criterion
+from ..body import Box, Colour, Quaternion, Triple, about_z
+from ..cell import Cell
+from ..many import Part, PartsTask, Seat, frame_point, tray
+from ..skills import Handling
+from ..task import TrueTool
+
+WIDTH = 0.020  # m, edge of a part
+MASS = 0.022  # kg, aluminium
+FLOOR, RIM, WALL = 0.001, 0.006, 0.003  # m, of a bin
+PITCH = 0.030  # m between the places in a bin
+INNER = (0.074, 4 * PITCH)  # m, free width of a bin along its x and y
+ARC = 0.150  # m along the arc from the middle of the reach to the middle of a bin
+GREEN: Colour = (0.20, 0.66, 0.34, 1.0)
+RED: Colour = (0.82, 0.22, 0.18, 1.0)
+MARK: Colour = (0.25, 0.05, 0.06, 1.0)
+
+
+class Sort(PartsTask):
+    """Sort six parts by their kind into two bins."""
+
+    title = "sort six parts, good ones into the left bin and defective ones into the right one"
+    kinds = 2
+    horizon_s = 75.0
+    handling = Handling(open_by=0.016, release_by=0.016, travel=0.060, lift=0.045, retreat=0.050)
+    tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "servo": (0.012, radians(20.0)),
+        "lab": (0.012, radians(20.0)),
+        "industrial": (0.012, radians(20.0)),
+    }
+    criteria: ClassVar[tuple[Criterion, ...]] = (
+        Criterion(name="sorted", at_least=True, weight=0.2, high=6.0),
+        Criterion(name="misrouted", high=6.0, weight=1.0),
+    )
+    option_names = ("joint_positions", "part_poses")
+
+    def make_parts(self) -> tuple[Part, ...]:
+        """Three good parts, three with a dark mark on top."""
+        h = 0.5 * WIDTH
+        mark = Box(half=(0.55 * h, 0.55 * h, 0.0004), at=(0.0, 0.0, h), colour=MARK, solid=False)
+        return tuple(
+            Part(
+                name=f"part_{k}",
+                size=(WIDTH, WIDTH, WIDTH),
+                mass=MASS,
+                kind=k % 2,
+                colour=RED if k % 2 else GREEN,
+                marking=(mark,) if k % 2 else (),
+            )
+            for k in range(6)
+        )
+
+    def limits(self) -> tuple[float, ...]:
+        """All sorted, none misrouted."""
+        return 6.0, 0.0
+
+    def build(self, cell: Cell) -> None:
+        """Two bins and the parts."""
+        for kind, colour in enumerate((GREEN, RED)):
+            rim: Colour = (0.6 * colour[0], 0.6 * colour[1], 0.6 * colour[2], 1.0)
+            cell.add(
+                tray(
+                    f"bin_{kind}", inner=INNER, wall=WALL, rim=RIM, floor=FLOOR, colour=rim, ground=(0.88, 0.89, 0.9, 1)
+                )
+            )
+        super().build(cell)
+
+    def bin(self, kind: int) -> Seat:
+        """Where the bin of a kind stands: good parts to the left, its row across the closing direction."""
+        x, y, azimuth = self.around(0.0, -ARC if kind else ARC)
+        return x, y, 0.0, azimuth + self.closing
+
+    def seats(self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]) -> Sequence[Seat]:
+        """A row of places in each bin, filled from the far end."""
+        found = []
+        for k, part in enumerate(self.parts):
+            place = self.bin(part.kind)
+            x, y = frame_point(place, 0.0, PITCH * (1 - k // 2))
+            found.append((x, y, FLOOR + 0.5 * WIDTH, place[3]))
+        for kind in (0, 1):
+            x, y, z, yaw = self.bin(kind)
+            cell.place(f"bin_{kind}", (x, y, z), about_z(yaw))
+        return found
+
+    def starts(
+        self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]
+    ) -> Sequence[tuple[Triple, Quaternion]]:
+        """Anywhere in front of the arm."""
+        return self.scatter(rng, out=(-0.040, 0.040), arc=(-0.085, 0.085), apart=0.048)
+
+    def inside(self, position: Triple, kind: int) -> bool:
+        """Whether a part's centre is within the rim of a bin."""
+        x, y, _, yaw = self.bin(kind)
+        dx, dy = position[0] - x, position[1] - y
+        along, across = cos(yaw) * dx + sin(yaw) * dy, cos(yaw) * dy - sin(yaw) * dx
+        return abs(along) <= 0.5 * INNER[0] and abs(across) <= 0.5 * INNER[1] and position[2] < 2.0 * WIDTH
+
+    def is_seated(self, k: int, position: Triple, orientation: Quaternion) -> bool:
+        """Anywhere in the right bin."""
+        return self.inside(position, self.parts[k].kind)
+
+    def note(self, cell: Cell, truth: TrueTool) -> None:
+        """Note parts let go of in the wrong bin."""
+        wrong: list[bool] = self.memory.setdefault("misrouted", [False] * len(self.parts))
+        for k, part in enumerate(self.parts):
+            wrong[k] = wrong[k] or (not self._touched[k] and self.inside(self._poses[k][0], 1 - part.kind))
+
+    def measure(self, cell: Cell, seated: Sequence[bool]) -> tuple[float, ...]:
+        """How many are sorted and how many were misrouted."""
+        return float(sum(seated)), float(sum(self.memory["misrouted"]))
