@@ -47,6 +47,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         robot: str = "so101",
         *,
         tolerance: str | None = None,
+        level: str | None = None,
         obs: str = "state",
         reward: str = "sparse",
         control: str = "ee_delta",
@@ -63,6 +64,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             task: Task name, such as `PickPlace`.
             robot: Robot name.
             tolerance: "servo", "lab" or "industrial"; the arm's own class if not given.
+            level: Degree of difficulty, where the task has several; what the arm is judged by if not given.
             obs: "state".
             reward: "sparse" (-1 until all conditions hold, then 0) or "dense" (minus the distance to go).
             control: "ee_delta", "joint_delta" or "joint_position".
@@ -81,6 +83,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             task,
             robot,
             tolerance=tolerance,
+            level=level,
             obs=obs,
             reward=reward,
             control=control,
@@ -101,7 +104,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         rate = control_rate_hz or self.robot.control_rate_hz
         if rate <= 0 or physics_rate_hz <= 0 or physics_rate_hz % rate:
             raise RefusedError(f"control rate {rate} Hz does not divide the physics rate {physics_rate_hz} Hz")
-        self.task = load_task(task)(self.robot, tolerance or self.robot.tolerance)
+        self.task = load_task(task)(self.robot, tolerance or self.robot.tolerance, level)
         self.task_name = type(self.task).__name__
         self.control_rate_hz = rate
         self.control = control
@@ -171,9 +174,12 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         """
         super().reset(seed=seed)
         options = options or {}
-        unknown = sorted(set(options) - set(self.task.option_names))
+        allowed = (*self.task.option_names, "level") if self.task.levels else self.task.option_names
+        unknown = sorted(set(options) - set(allowed))
         if unknown:
-            raise RefusedError(f"unknown reset option {unknown[0]!r}; there are: {', '.join(self.task.option_names)}")
+            raise RefusedError(f"unknown reset option {unknown[0]!r}; there are: {', '.join(allowed)}")
+        if "level" in options:
+            self.task.level = self.task.level_index(options["level"])
         rng = self.np_random
         start = self._start(rng, options)
         self.cell.begin_reset()
@@ -286,7 +292,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             deepcopy(self.np_random.bit_generator.state),
             self.task.desired,
             (self._held, self._step),
-            deepcopy(self.task.memory),
+            (deepcopy(self.task.memory), self.task.level),
         )
         self.restore_state(state)
         return state
@@ -311,7 +317,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self.np_random.bit_generator.state = rng  # type: ignore[assignment]
         self.task.desired = desired  # type: ignore[assignment]
         self._held, self._step = counts  # type: ignore[misc]
-        self.task.memory = deepcopy(memory)  # type: ignore[arg-type]
+        self.task.memory, self.task.level = deepcopy(memory)  # type: ignore[misc]
 
     def remove_state(self, state_id: int) -> None:
         """Free a saved moment."""

@@ -96,9 +96,9 @@ class PartsTask(Task):
     features = PART_FEATURES
     option_names: ClassVar[tuple[str, ...]] = ("joint_positions", "part_poses")
 
-    def __init__(self, robot: RobotDescription, tolerance: str) -> None:
+    def __init__(self, robot: RobotDescription, tolerance: str, level: str | None = None) -> None:
         """Make the parts; see `Task`."""
-        super().__init__(robot, tolerance)
+        super().__init__(robot, tolerance, level)
         self.parts = self.make_parts()
         self._poses: list[tuple[Triple, Quaternion]] = []
         self._speed = self._spin = 0.0

@@ -87,6 +87,7 @@ class Task(ABC):
         tolerances: Position in m and angle in rad for each tolerance class.
         features: What a policy computes from the raw observation.
         noise: How parts are sensed.
+        levels: Names of its degrees of difficulty, easiest first; empty where there is only one.
         pose: Whether the goal is a pose.
         criteria: What is judged beside it.
     """
@@ -100,18 +101,20 @@ class Task(ABC):
     features: ClassVar[tuple[Feature, ...]]
     noise: ClassVar[SenseNoise] = SenseNoise()
     option_names: ClassVar[tuple[str, ...]] = ("goal", "joint_positions")
+    levels: ClassVar[tuple[str, ...]] = ()
     pose: ClassVar[bool] = True
     criteria: ClassVar[tuple[Criterion, ...]] = ()
 
-    def __init__(self, robot: RobotDescription, tolerance: str) -> None:
-        """Check that this arm and this tolerance class exist for the task.
+    def __init__(self, robot: RobotDescription, tolerance: str, level: str | None = None) -> None:
+        """Check that this arm, this tolerance class and this level exist for the task.
 
         Args:
             robot: The arm.
             tolerance: One of the keys of `tolerances`.
+            level: One of `levels`; the arm's own if not given.
 
         Raises:
-            RefusedError: If either is not offered.
+            RefusedError: If one of them is not offered.
         """
         name = type(self).__name__
         if self.robots and robot.name not in self.robots:
@@ -120,6 +123,9 @@ class Task(ABC):
             raise RefusedError(f"{name} has no tolerance {tolerance!r}; there are: {', '.join(self.tolerances)}")
         self.robot = robot
         self.tolerance = tolerance
+        self.level = self.level_index(self.default_level(robot) if level is None else level) if self.levels else 0
+        if level is not None and not self.levels:
+            raise RefusedError(f"{name} has no levels, found level={level!r}; leave it out")
         position, angle = self.tolerances[tolerance]
         self.success = Success(
             position_tolerance=position,
@@ -132,6 +138,21 @@ class Task(ABC):
         self.dt = 1.0 / robot.control_rate_hz
         # What has happened so far and no physical state tells: plain values only, they belong to every saved moment.
         self.memory: dict[str, Any] = {}
+
+    @classmethod
+    def default_level(cls, robot: RobotDescription) -> str:
+        """The level at which the task is judged with an arm if none is named; the hardest by default."""
+        return cls.levels[-1]
+
+    def level_index(self, level: object) -> int:
+        """Place of a level's name among `levels`.
+
+        Raises:
+            RefusedError: If there is no such level.
+        """
+        if level not in self.levels:
+            raise RefusedError(f"{type(self).__name__} has no level {level!r}; there are: {', '.join(self.levels)}")
+        return self.levels.index(str(level))
 
     def sensed_fields(self) -> tuple[Field, ...]:
         """Fields that a sense beside the arm must give; none by default."""
