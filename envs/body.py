@@ -6,7 +6,7 @@ handed to the engine as a URDF, which alone gives joints their stops.
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import asin, atan2, cos, pi, sin, sqrt
 
 Triple = tuple[float, float, float]
@@ -108,6 +108,22 @@ class Body:
     mass: float = 0.0
     friction: float = 1.0
     movers: tuple[Mover, ...] = ()
+
+
+def scaled(body: Body, size: float) -> Body:
+    """The same part larger or smaller by a factor, of the same density, its underside where it was."""
+    low = min(s.at[2] - (s.half[2] if isinstance(s, Box) else 0.5 * s.height) for s in body.boxes if s.solid)
+    lift = low - size * low
+
+    def grown(shape: Shape) -> Shape:
+        x, y, z = shape.at
+        at = (size * x, size * y, size * z + lift)
+        if isinstance(shape, Box):
+            a, b, c = shape.half
+            return replace(shape, at=at, half=(size * a, size * b, size * c))
+        return replace(shape, at=at, radius=size * shape.radius, height=size * shape.height)
+
+    return replace(body, boxes=tuple(grown(s) for s in body.boxes), mass=body.mass * size**3)
 
 
 def about_z(yaw: float) -> Quaternion:

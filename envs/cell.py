@@ -16,10 +16,11 @@ from typing import Self
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.urdf import read_urdf
-from .body import UPRIGHT, Body, Box, Quaternion, Shape, Triple, mechanism_urdf
+from .body import UPRIGHT, Body, Box, Quaternion, Shape, Triple, mechanism_urdf, scaled
 from .bullet import bullet, quiet, window_possible
 from .device import Device
 from .fold import fold_fixed_links
+from .randomize import Draw
 
 # m above and beside the table, farther than any contact cache reaches. Below it a body would lie deep inside the plane
 # and bring that contact along from the second episode on.
@@ -30,13 +31,21 @@ TABLE_THICKNESS = 0.03  # m
 class Cell:
     """The simulated world of one episode after another."""
 
-    def __init__(self, robot: RobotDescription, *, physics_rate_hz: int = 240, human: bool = False) -> None:
+    def __init__(
+        self,
+        robot: RobotDescription,
+        *,
+        physics_rate_hz: int = 240,
+        human: bool = False,
+        sizes: tuple[float, ...] = (1.0,),
+    ) -> None:
         """Open a client and load the arm.
 
         Args:
             robot: The arm, fixed with its base frame at the world's origin; the table top is z = 0.
             physics_rate_hz: Substeps per second.
             human: Open Bullet's window instead of running headless.
+            sizes: Factors in which every loose part is made, see `randomize.SIZES`.
 
         Raises:
             RefusedError: If the URDF is unsafe or no window can be opened.
@@ -51,6 +60,9 @@ class Cell:
         self.physics_dt = 1.0 / physics_rate_hz
         self._parts: dict[str, int] = {}
         self._loose: list[int] = []
+        self._sizes: dict[str, dict[float, tuple[int, float, float]]] = {}  # id, mass and friction of each size
+        self._varied = False
+        self.sizes = sizes
         self._movers: dict[tuple[str, str], int] = {}
         self.devices: list[Device] = []
         self._saved: dict[int, list[object]] = {}
@@ -101,13 +113,43 @@ class Cell:
             body: What to add.
 
         Returns:
-            Its Bullet id, for contact queries.
+            Its Bullet id, for contact queries; of a part made in several sizes, that of the nominal one.
         """
         uid = self._add_mechanism(body) if body.movers else self._add_rigid(body)
         self._parts[body.name] = uid
         if body.mass > 0.0:
             self._loose.append(uid)
+            self._sizes[body.name] = {1.0: (uid, body.mass, body.friction)}
+            for size in self.sizes:
+                if size != 1.0:
+                    other = self._add_rigid(scaled(body, size))
+                    self._loose.append(other)
+                    self._sizes[body.name][size] = other, body.mass * size**3, body.friction
         return uid
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the loose parts, in the order in which they were added."""
+        return tuple(self._sizes)
+
+    def vary(self, draw: Draw | None) -> None:
+        """Choose sizes, masses and friction of the parts, before they are placed.
+
+        Args:
+            draw: One factor per part; None for parts as designed.
+        """
+        if draw is None and not self._varied:
+            return
+        self._varied = draw is not None
+        for k, (name, made) in enumerate(self._sizes.items()):
+            size, mass, friction = (1.0, 1.0, 1.0) if draw is None else (
+                draw.part_size, draw.part_mass[k], draw.part_friction[k]
+            )  # fmt: skip
+            uid, own_mass, own_friction = made[size]
+            self._parts[name] = uid
+            bullet.changeDynamics(
+                uid, -1, mass=own_mass * mass, lateralFriction=own_friction * friction, physicsClientId=self.client
+            )
 
     def _add_rigid(self, body: Body) -> int:
         c = self.client

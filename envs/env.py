@@ -20,6 +20,7 @@ from ..robots.state import Vector
 from ..robots.station import Station
 from .bullet import window_possible
 from .cell import Cell
+from .randomize import OFF, Draw, Randomization, preset
 from .senses import JobSense, PoseSense, TruthSense, Watch
 from .sim_arm import Realism, SimArm
 from .task import TrueTool
@@ -27,6 +28,7 @@ from .tasks import load_task
 from .view import Camera
 
 RENDER_MODES = ("human", "rgb_array")
+CAMERAS = 2  # a fixed one and one at the wrist
 START_SPREAD = 0.03  # rad by which each joint may start away from home
 
 
@@ -53,6 +55,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         control: str = "ee_delta",
         render_mode: str | None = None,
         noise: bool = True,
+        randomize: str | Randomization = "off",
         realism: Realism | None = None,
         control_rate_hz: int | None = None,
         physics_rate_hz: int = 240,
@@ -70,6 +73,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             control: "ee_delta", "joint_delta" or "joint_position".
             render_mode: None, "human" or "rgb_array".
             noise: Sense noise and delay as the task declares them.
+            randomize: What differs between episodes: "off", "nominal", "wide" or ranges of one's own.
             realism: Imperfections of the arm; all of them if not given.
             control_rate_hz: Ticks per second; the arm's own rate if not given. It must divide the physics rate.
             physics_rate_hz: Substeps per second.
@@ -89,6 +93,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             control=control,
             render_mode=render_mode,
             noise=noise,
+            randomize=randomize,
             realism=realism,
             control_rate_hz=control_rate_hz,
             physics_rate_hz=physics_rate_hz,
@@ -119,7 +124,10 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self._hold_ticks = round(self.task.success.hold_s * rate)
         kinematics = Kinematics(self.robot)
         controller = make_controller(control, self.robot, gripper=self.task.gripper)
-        self.cell = Cell(self.robot, physics_rate_hz=physics_rate_hz, human=render_mode == "human")
+        self.ranges = preset(randomize, self.task.randomization)
+        self.cell = Cell(
+            self.robot, physics_rate_hz=physics_rate_hz, human=render_mode == "human", sizes=self.ranges.sizes
+        )
         self.task.build(self.cell)
         self.arm = SimArm(self.cell, realism=realism)
         self.spec_ = self.task.spec()
@@ -143,6 +151,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             ),
         )
         self._camera = Camera.overview(self.robot)
+        self.draw: Draw | None = None
         self._held = 0
         self._step = 0
         self._saved: dict[int, tuple[object, ...]] = {}
@@ -183,15 +192,45 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         rng = self.np_random
         start = self._start(rng, options)
         self.cell.begin_reset()
+        self._apply(self._draw(rng))
         self.task.place(self.cell, rng, options)
         self.arm.reset(start, self.robot.gripper.home)
-        self._parts.reset(rng, lambda: self.task.sensed(self.cell), self.horizon)
+        draw = self.draw or Draw()
+        self._parts.reset(
+            rng,
+            lambda: self.task.sensed(self.cell),
+            self.horizon,
+            bias_factor=draw.sense_bias,
+            noise_factor=draw.sense_noise,
+        )
         self._held = self._step = 0
         observation = self.station.start()
         if self.render_mode == "human":
             self.render()
         achieved, desired = observation["achieved_goal"].tolist(), observation["desired_goal"].tolist()
-        return observation, self._info(achieved, desired, met=False)
+        info = self._info(achieved, desired, met=False)
+        info["randomization"] = self.draw.to_info() if self.draw else {}
+        return observation, info
+
+    def _draw(self, rng: np.random.Generator) -> Draw | None:
+        """Draw what differs in this episode, from a generator of its own, so that layouts stay what they are."""
+        if self.ranges == OFF:
+            return None
+        own = np.random.default_rng(int(rng.integers(2**63)))
+        return self.ranges.draw(
+            own,
+            joints=len(self.robot.actuator_names),
+            parts=len(self.cell.parts),
+            cameras=CAMERAS,
+            horizon=self.horizon,
+        )
+
+    def _apply(self, draw: Draw | None) -> None:
+        """Make cell and arm as drawn."""
+        if draw is not self.draw:
+            self.draw = draw
+            self.cell.vary(draw)
+            self.arm.randomize(draw)
 
     def _start(self, rng: np.random.Generator, options: Mapping[str, Any]) -> Vector:
         joints = self.robot.joints
@@ -292,7 +331,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             deepcopy(self.np_random.bit_generator.state),
             self.task.desired,
             (self._held, self._step),
-            (deepcopy(self.task.memory), self.task.level),
+            (deepcopy(self.task.memory), self.task.level, self.draw),
         )
         self.restore_state(state)
         return state
@@ -308,6 +347,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             raise RefusedError(f"no saved state {state_id}; there are: {known}")
         arm, envelope, station, parts, rng, desired, counts, memory = self._saved[state_id]
         self.cell.begin_reset()
+        self._apply(memory[2])  # type: ignore[index]
         self.cell.restore(state_id)
         self.arm.restore(arm)  # type: ignore[arg-type]
         self.station.envelope.restore(envelope)  # type: ignore[arg-type]
@@ -317,7 +357,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self.np_random.bit_generator.state = rng  # type: ignore[assignment]
         self.task.desired = desired  # type: ignore[assignment]
         self._held, self._step = counts  # type: ignore[misc]
-        self.task.memory, self.task.level = deepcopy(memory)  # type: ignore[misc]
+        self.task.memory, self.task.level, _ = deepcopy(memory)  # type: ignore[misc]
 
     def remove_state(self, state_id: int) -> None:
         """Free a saved moment."""

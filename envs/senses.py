@@ -35,13 +35,23 @@ class PoseSense:
         self._at = 0
         self._give: Callable[[], dict[str, Vector]] = dict
 
-    def reset(self, rng: np.random.Generator, give: Callable[[], dict[str, Vector]], horizon: int) -> None:
+    def reset(
+        self,
+        rng: np.random.Generator,
+        give: Callable[[], dict[str, Vector]],
+        horizon: int,
+        *,
+        bias_factor: float = 1.0,
+        noise_factor: float = 1.0,
+    ) -> None:
         """Draw all of an episode's errors at once.
 
         Args:
             rng: The environment's generator.
             give: Returns the true values.
             horizon: Ticks for which readings are needed.
+            bias_factor: On the error that stays for the episode.
+            noise_factor: On the error of one reading.
         """
         self._give = give
         self._past = []
@@ -53,8 +63,8 @@ class PoseSense:
         self._delay = int(rng.integers(low, high + 1))
         widths = {"length": 1.0, "yaw": 0.5, "exact": 0.0}
         width = sum(int(size * widths[kind]) for size, kind in zip(self._sizes, self._kinds, strict=True))
-        bias = rng.standard_normal(width)
-        each = rng.standard_normal((horizon + 2, width))
+        bias = bias_factor * rng.standard_normal(width)
+        each = noise_factor * rng.standard_normal((horizon + 2, width))
         columns: list[npt.NDArray[np.float64]] = []
         at = 0
         for size, kind in zip(self._sizes, self._kinds, strict=True):

@@ -21,6 +21,7 @@ from ..robots.state import ArmState, Vector
 from ..robots.urdf import read_urdf
 from .bullet import bullet
 from .cell import Cell
+from .randomize import Draw
 
 FOLLOW_GAIN = 1000.0  # N/m between two fingers that one drive moves
 FOLLOW_DAMPING = 8.0  # N s/m
@@ -86,6 +87,10 @@ class SimArm:
         self._gravity: list[float] = [0.0] * (n + 1)
         dt = cell.physics_dt
         self._action_delay = round(robot.timing.action_latency / dt) if self.realism.latency else 0
+        self._own_delay, self._tick = self._action_delay, 0
+        self._delays: tuple[int, ...] = ()
+        self._nominal, self._nominal_law = drives, self._law
+        self._last_mass: tuple[float, Sequence[float]] | None = None
         self._read_delay = round(robot.timing.observation_latency / dt) if self.realism.latency else 0
         self._stamp = 0.0
         self._goals: list[float] = [*robot.home, robot.gripper.home]
@@ -147,6 +152,60 @@ class SimArm:
         diagonal = [i + armature * a * a for i, a in zip(dynamics[2], along, strict=True)]
         bullet.changeDynamics(arm, joint, localInertiaDiagonal=diagonal, physicsClientId=c)
 
+    def randomize(self, draw: Draw | None) -> None:
+        """Make this arm a little different from its description, or as described again.
+
+        Args:
+            draw: Factors on gains and friction, payload, latency and jitter; None for none.
+        """
+        if draw is None:
+            self._drives, self._law = self._nominal, self._nominal_law
+            self._action_delay, self._delays = self._own_delay, ()
+            self._carry(0.0)
+            return
+        dt = self.cell.physics_dt
+        self._drives = [
+            replace(
+                d,
+                position_gain=d.position_gain * gain,
+                derivative_gain=d.derivative_gain * damping,
+                friction=d.friction * friction,
+            )
+            for d, gain, damping, friction in zip(
+                self._nominal, draw.actuator_gain, draw.actuator_damping, draw.joint_friction, strict=True
+            )
+        ]
+        self._law = ServoLaw(self._drives, gear_dt=dt)
+        self._action_delay = self._own_delay + round(draw.latency / dt)
+        self._delays = tuple([round(j / dt) for j in draw.jitter])
+        self._carry(draw.payload)
+
+    def _carry(self, payload: float) -> None:
+        """Add mass to the link before the gripper."""
+        if payload == 0.0 and self._last_mass is None:
+            return
+        link = self._joints[len(self._robot.joints) - 1]
+        if self._last_mass is None:
+            mass, _, inertia = bullet.getDynamicsInfo(self.cell.arm, link, self.cell.client)[:3]
+            self._last_mass = mass, inertia
+        mass, inertia = self._last_mass
+        # A new mass alone would make Bullet forget the rotor in the link's inertia.
+        bullet.changeDynamics(
+            self.cell.arm,
+            link,
+            mass=mass + payload,
+            localInertiaDiagonal=inertia,
+            physicsClientId=self.cell.client,
+        )
+
+    def _switch(self, count: int) -> int:
+        """Substep of this tick at which the drives see the new command."""
+        delay = self._action_delay
+        if self._delays:
+            delay += self._delays[min(self._tick, len(self._delays) - 1)]
+        self._tick += 1
+        return min(delay, count)
+
     def reset(self, joint_positions: Vector, gripper: float) -> None:
         """Put the arm somewhere, at rest, holding that position.
 
@@ -163,6 +222,7 @@ class SimArm:
             physicsClientId=self.cell.client,
         )
         self._stamp = 0.0
+        self._tick = 0
         self._goals = start
         self._next = start
         self._gravity = self._gravity_torques(start)
@@ -192,7 +252,7 @@ class SimArm:
         c, arm, run = cell.client, cell.arm, law.run
         get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, cell.stepper()
         torque_control = bullet.TORQUE_CONTROL
-        switch = min(self._action_delay, count)
+        switch = self._switch(count)
         look = count - self._read_delay
         goals = self._goals
         for k in range(count):
@@ -217,7 +277,7 @@ class SimArm:
         c, arm = cell.client, cell.arm
         get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, cell.stepper()
         torque_control = bullet.TORQUE_CONTROL
-        delay = min(self._action_delay, count)
+        delay = self._switch(count)
         span = (count - delay) * cell.physics_dt or cell.physics_dt
         after = self._next
         rows = self._impedance_rows(span)
@@ -295,14 +355,15 @@ class SimArm:
             list(self._law.motors),
             list(self._law.leans),
             self._state,
+            self._tick,
         )
 
     def restore(self, saved: tuple[object, ...]) -> None:
         """Go back to a snapshot."""
-        stamp, goals, after, gravity, motors, leans, state = saved
-        if not (isinstance(stamp, float) and isinstance(state, ArmState)):
+        stamp, goals, after, gravity, motors, leans, state, tick = saved
+        if not (isinstance(stamp, float) and isinstance(state, ArmState) and isinstance(tick, int)):
             raise RefusedError("not a snapshot of a simulated arm")
-        self._stamp, self._state = stamp, state
+        self._stamp, self._state, self._tick = stamp, state, tick
         self._goals, self._next = _floats(goals), _floats(after)
         self._gravity = _floats(gravity)
         self._law.motors, self._law.leans = _floats(motors), _floats(leans)

@@ -23,6 +23,7 @@ from ..robots.state import Vector
 from ..robots.station import arm_fields
 from ..robots.success import Criterion, Success, goal_fields
 from .cell import Cell
+from .randomize import PRESETS, Randomization
 
 Floats = npt.NDArray[np.float64]
 
@@ -88,6 +89,7 @@ class Task(ABC):
         features: What a policy computes from the raw observation.
         noise: How parts are sensed.
         levels: Names of its degrees of difficulty, easiest first; empty where there is only one.
+        randomization: Ranges of what may differ between episodes, by preset.
         pose: Whether the goal is a pose.
         criteria: What is judged beside it.
     """
@@ -102,6 +104,7 @@ class Task(ABC):
     noise: ClassVar[SenseNoise] = SenseNoise()
     option_names: ClassVar[tuple[str, ...]] = ("goal", "joint_positions")
     levels: ClassVar[tuple[str, ...]] = ()
+    randomization: ClassVar[Mapping[str, Randomization]] = PRESETS
     pose: ClassVar[bool] = True
     criteria: ClassVar[tuple[Criterion, ...]] = ()
 
