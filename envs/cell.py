@@ -79,6 +79,8 @@ class Cell:
         )
         bullet.setGravity(0.0, 0.0, -9.81, physicsClientId=c)
         self.arm = self._load_arm()
+        joints = [bullet.getJointInfo(self.arm, k, c)[1].decode() for k in range(bullet.getNumJoints(self.arm, c))]
+        self._gripper = joints.index(robot.gripper.joint) if robot.gripper.joint in joints else 0
         self.table = self._add_table()
 
     def _load_arm(self) -> int:
@@ -287,6 +289,11 @@ class Cell:
         """Speed in m/s and angular speed in rad/s of a body."""
         (vx, vy, vz), (wx, wy, wz) = bullet.getBaseVelocity(self._parts[name], self.client)
         return sqrt(vx * vx + vy * vy + vz * vz), sqrt(wx * wx + wy * wy + wz * wz)
+
+    def gripper(self) -> float:
+        """True position of the gripper's joint, rad or m."""
+        position: float = bullet.getJointState(self.arm, self._gripper, self.client)[0]
+        return position
 
     def touching_arm(self) -> frozenset[int]:
         """Ids (see `uid`) of all bodies that are in contact with the arm, fingers included."""
