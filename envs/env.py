@@ -20,15 +20,16 @@ from ..robots.state import Vector
 from ..robots.station import Station
 from .bullet import window_possible
 from .cell import Cell
-from .randomize import OFF, Draw, Randomization, preset
+from .randomize import OFF, Draw, Randomization, camera_offsets, preset
 from .senses import JobSense, PoseSense, TruthSense, Watch
+from .sight import Sight
 from .sim_arm import Realism, SimArm
 from .task import TrueTool
 from .tasks import load_task
 from .view import Camera
 
+OBSERVATION_MODES = ("state", "rgb", "state+rgb")
 RENDER_MODES = ("human", "rgb_array")
-CAMERAS = 2  # a fixed one and one at the wrist
 START_SPREAD = 0.03  # rad by which each joint may start away from home
 
 
@@ -51,6 +52,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         tolerance: str | None = None,
         level: str | None = None,
         obs: str = "state",
+        depth: bool = False,
+        camera_backend: str = "auto",
         reward: str = "sparse",
         control: str = "ee_delta",
         render_mode: str | None = None,
@@ -68,7 +71,10 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             robot: Robot name.
             tolerance: "servo", "lab" or "industrial"; the arm's own class if not given.
             level: Degree of difficulty, where the task has several; what the arm is judged by if not given.
-            obs: "state".
+            obs: "state", "rgb" (pictures, and of the rest only what the arm and the cell's controller tell without
+                giving away what is to be seen) or "state+rgb".
+            depth: Whether every camera gives a depth picture as well.
+            camera_backend: "cpu", "gl", or "auto".
             reward: "sparse" (-1 until all conditions hold, then 0) or "dense" (minus the distance to go).
             control: "ee_delta", "joint_delta" or "joint_position".
             render_mode: None, "human" or "rgb_array".
@@ -89,6 +95,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             tolerance=tolerance,
             level=level,
             obs=obs,
+            depth=depth,
+            camera_backend=camera_backend,
             reward=reward,
             control=control,
             render_mode=render_mode,
@@ -99,8 +107,10 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             physics_rate_hz=physics_rate_hz,
             terminate_on_success=terminate_on_success,
         )
-        if obs != "state":
-            raise RefusedError(f"no observation mode named {obs!r}; there are: state")
+        if obs not in OBSERVATION_MODES:
+            raise RefusedError(f"no observation mode named {obs!r}; there are: {', '.join(OBSERVATION_MODES)}")
+        if depth and obs == "state":
+            raise RefusedError("depth=True needs cameras: obs='rgb' or obs='state+rgb'")
         if reward not in ("sparse", "dense"):
             raise RefusedError(f"no reward named {reward!r}; there are: sparse, dense")
         if render_mode is not None and render_mode not in RENDER_MODES:
@@ -157,6 +167,19 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self._saved: dict[int, tuple[object, ...]] = {}
         self.action_space = spaces.Box(-1.0, 1.0, (controller.action_size,), np.float32)
         boxes: dict[str, spaces.Space[Any]] = {g: spaces.Box(*self.spec_.bounds(g), dtype=np.float32) for g in GROUPS}
+        self.sight: Sight | None = None
+        self._kept: npt.NDArray[np.intp] | None = None
+        if obs != "state":
+            self.sight = Sight(self.cell, self.arm, self.task.cameras, depth=depth, backend=camera_backend)
+            for name, (shape, dtype, least, most) in self.sight.spaces().items():
+                boxes[name] = spaces.Box(least, most, shape, np.uint8 if dtype == "uint8" else np.float32)
+        if obs == "rgb":
+            hidden = {f.name for f in fields if f.source == "parts"} | set(self.task.told_by_camera)
+            cuts = self.spec_.slices("observation").items()
+            kept = [k for name, cut in cuts if name not in hidden for k in range(cut.start, cut.stop)]
+            self._kept = np.array(kept, np.intp)
+            low, high = self.spec_.bounds("observation")
+            boxes["observation"] = spaces.Box(low[self._kept], high[self._kept], dtype=np.float32)
         self.observation_space = spaces.Dict(boxes)  # type: ignore[assignment]
 
     def _watch(self) -> None:
@@ -205,12 +228,29 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         )
         self._held = self._step = 0
         observation = self.station.start()
+        self._full = observation
+        self._aim()
         if self.render_mode == "human":
             self.render()
         achieved, desired = observation["achieved_goal"].tolist(), observation["desired_goal"].tolist()
         info = self._info(achieved, desired, met=False)
         info["randomization"] = self.draw.to_info() if self.draw else {}
-        return observation, info
+        return self._seen(observation), info
+
+    def _aim(self) -> None:
+        """Set cameras and light as drawn."""
+        if self.sight is not None:
+            names = [mount.name for mount in self.task.cameras]
+            self.sight.reset(camera_offsets(self.draw, names) if self.draw else None)
+
+    def _seen(self, observation: Observation) -> Observation:
+        """What is given out: with pictures, and in mode "rgb" without what they show."""
+        if self.sight is None:
+            return observation
+        seen: dict[str, Any] = {**observation, **self.sight.look()}
+        if self._kept is not None:
+            seen["observation"] = observation["observation"][self._kept]
+        return seen
 
     def _draw(self, rng: np.random.Generator) -> Draw | None:
         """Draw what differs in this episode, from a generator of its own, so that layouts stay what they are."""
@@ -221,7 +261,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             own,
             joints=len(self.robot.actuator_names),
             parts=len(self.cell.parts),
-            cameras=CAMERAS,
+            cameras=len(self.task.cameras),
             horizon=self.horizon,
         )
 
@@ -256,6 +296,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             RefusedError: If the action is not finite or has the wrong shape; nothing has moved then.
         """
         observation = self.station.tick(action)
+        self._full = observation
         self._step += 1
         achieved, desired = observation["achieved_goal"].tolist(), observation["desired_goal"].tolist()
         success = self.task.success
@@ -266,7 +307,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         info = self._info(achieved, desired, met=met)
         if self.render_mode == "human":
             self.render()
-        return observation, reward, done and self._terminates, self._step >= self.horizon, info
+        return self._seen(observation), reward, done and self._terminates, self._step >= self.horizon, info
 
     def _info(self, achieved: list[float], desired: list[float], *, met: bool) -> dict[str, Any]:
         terms = self.task.success.terms(achieved, desired)
@@ -297,7 +338,14 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         return None
 
     def expert_action(self, observation: Observation) -> npt.NDArray[np.float32]:
-        """What the scripted expert would do now."""
+        """What the scripted expert would do now.
+
+        Args:
+            observation: What the environment gave last. Where that is pictures the expert acts on the state behind
+                them, which it could not read out of pixels.
+        """
+        if self.sight is not None:
+            observation = self._full
         batch = {g: observation[g][None] for g in ("observation", "desired_goal")}
         actions = type(self.task).expert(self.robot, self.fields(batch))
         chosen: npt.NDArray[np.float32] = actions[0].astype(np.float32)
@@ -330,7 +378,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             self._parts.snapshot(),
             deepcopy(self.np_random.bit_generator.state),
             self.task.desired,
-            (self._held, self._step),
+            (self._held, self._step, self._full),
             (deepcopy(self.task.memory), self.task.level, self.draw),
         )
         self.restore_state(state)
@@ -356,7 +404,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self._parts.restore(parts)  # type: ignore[arg-type]
         self.np_random.bit_generator.state = rng  # type: ignore[assignment]
         self.task.desired = desired  # type: ignore[assignment]
-        self._held, self._step = counts  # type: ignore[misc]
+        self._held, self._step, self._full = counts  # type: ignore[misc]
+        self._aim()
         self.task.memory, self.task.level, _ = deepcopy(memory)  # type: ignore[misc]
 
     def remove_state(self, state_id: int) -> None:

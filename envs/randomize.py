@@ -7,7 +7,7 @@ and friction 0.2 to 1.2 (DeXtreme), camera 10 mm and 0.087 rad (robosuite); a be
 has none here either.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from math import exp, isfinite, log
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..robots.errors import RefusedError
+from .render_mount import CameraOffset
 
 Range = tuple[float, float]
 SIZES: Final = (0.95, 1.0, 1.05)  # parts are made in these sizes; a range of sizes chooses among those inside it
@@ -205,3 +206,27 @@ def preset(choice: "str | Randomization", presets: Mapping[str, Randomization]) 
     if choice not in presets:
         raise RefusedError(f"no randomization named {choice!r}; there are: {', '.join(presets)}")
     return presets[choice]
+
+
+def camera_offsets(draw: Draw, names: Sequence[str]) -> dict[str, CameraOffset]:
+    """By how much each camera and its light are off in a drawn episode.
+
+    Args:
+        draw: The draw.
+        names: Cameras in the order in which they were drawn.
+    """
+
+    def triple(values: tuple[float, ...], k: int) -> tuple[float, float, float]:
+        x, y, z = values[3 * k : 3 * k + 3]
+        return x, y, z
+
+    return {
+        name: CameraOffset(
+            position=triple(draw.camera_position, k),
+            turn=triple(draw.camera_rotation, k),
+            fov=draw.camera_fov[k],
+            light=triple(draw.light_direction, 0),
+            brightness=draw.light,
+        )
+        for k, name in enumerate(names)
+    }

@@ -24,6 +24,7 @@ from ..robots.station import arm_fields
 from ..robots.success import Criterion, Success, goal_fields
 from .cell import Cell
 from .randomize import PRESETS, Randomization
+from .render_mount import CameraMount, standard_mounts
 
 Floats = npt.NDArray[np.float64]
 
@@ -88,6 +89,7 @@ class Task(ABC):
         tolerances: Position in m and angle in rad for each tolerance class.
         features: What a policy computes from the raw observation.
         noise: How parts are sensed.
+        told_by_camera: Fields that give away what pictures show; a policy that sees only pictures lacks them.
         levels: Names of its degrees of difficulty, easiest first; empty where there is only one.
         randomization: Ranges of what may differ between episodes, by preset.
         pose: Whether the goal is a pose.
@@ -103,6 +105,7 @@ class Task(ABC):
     features: ClassVar[tuple[Feature, ...]]
     noise: ClassVar[SenseNoise] = SenseNoise()
     option_names: ClassVar[tuple[str, ...]] = ("goal", "joint_positions")
+    told_by_camera: ClassVar[tuple[str, ...]] = ()
     levels: ClassVar[tuple[str, ...]] = ()
     randomization: ClassVar[Mapping[str, Randomization]] = PRESETS
     pose: ClassVar[bool] = True
@@ -141,6 +144,11 @@ class Task(ABC):
         self.dt = 1.0 / robot.control_rate_hz
         # What has happened so far and no physical state tells: plain values only, they belong to every saved moment.
         self.memory: dict[str, Any] = {}
+
+    @cached_property
+    def cameras(self) -> tuple[CameraMount, ...]:
+        """Cameras of the cell: one that stands over it and one on the hand, unless a task says otherwise."""
+        return standard_mounts(self.robot)
 
     @classmethod
     def default_level(cls, robot: RobotDescription) -> str:

@@ -47,6 +47,7 @@ class Sort(PartsTask):
         Criterion(name="misrouted", high=6.0, weight=1.0),
     )
     option_names = ("joint_positions", "part_poses")
+    told_by_camera = ("seat_position", "seat_yaw", "part_seated")
 
     def make_parts(self) -> tuple[Part, ...]:
         """Three good parts, three with a dark mark on top."""
