@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..robots.errors import RefusedError
-from .render_lens import AMBIENT, BEYOND, DIRECT, SKY, Lamp, Lens
+from .render_lens import AMBIENT, BEYOND, SKY, Lamp, Lens
 from .render_scene import Floats, Placed, Scene
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class GlPainter:
         program["eye"] = lens.eye.tolist()
         program["lens"] = 2.0 * lens.focal * height / width, 2.0 * lens.focal, lens.near, lens.far
         program["toward"] = lamp.toward.tolist()
-        program["light"] = AMBIENT, SKY, DIRECT, lamp.brightness
+        program["light"] = AMBIENT, SKY, lamp.direct, lamp.brightness
         red, green, blue = BEYOND
         self._frame.clear(color=(red / 255.0, green / 255.0, blue / 255.0, 1.0))
         if self._inverse:

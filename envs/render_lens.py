@@ -70,7 +70,9 @@ class Lamp:
     Attributes:
         toward: Unit vector towards the lamp, (3,).
         brightness: Factor on all light.
+        direct: Share of the light that comes from the lamp; 0 is how things look in its shadow.
     """
 
     toward: Floats
     brightness: float = 1.0
+    direct: float = DIRECT

@@ -130,6 +130,6 @@ def standard_mounts(robot: RobotDescription) -> tuple[CameraMount, CameraMount]:
         ),
         # Beside the fingers, which open along x of the tool, far enough out for its hand not to fill the picture.
         CameraMount(
-            name="wrist", link=TCP, eye=(0.0, 0.075, -0.065), target=(0.0, 0.0, 0.015), up=(0.0, 0.0, -1.0), fov=70.0
+            name="wrist", link=TCP, eye=(0.0, 0.09, -0.055), target=(0.0, 0.0, 0.015), up=(0.0, 0.0, -1.0), fov=62.0
         ),
     )

@@ -4,12 +4,14 @@ A picture painted over a kept background equals the one painted at once, to the 
 is painted, and no two are equal.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from .render_lens import AMBIENT, BEYOND, DIRECT, SKY, Lamp, Lens
+from .render_lens import AMBIENT, BEYOND, SKY, Lamp, Lens
 from .render_scene import Floats, Mask, Placed, Scene
 from .render_spans import Seen, Spans, Whole, fill, look, outline
 
@@ -20,31 +22,32 @@ WIDE = 0.2  # share of the picture from which on a box is painted as a whole, be
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Canvas:
-    """What has been painted so far; arrays (height, width).
+    """What has been painted so far, in one light or several; arrays (height, width).
 
     Attributes:
-        colour: Red, green, blue and 255 as the bytes of a word, lowest first.
+        colours: For each light red, green, blue and 255 as the bytes of a word, lowest first.
         inverse: Inverse depth along the axis, 1/m; of the far limit where nothing is.
     """
 
-    colour: Words
+    colours: tuple[Words, ...]
     inverse: Floats
 
     def copy(self) -> "Canvas":
         """Another one with the same content."""
-        return Canvas(colour=self.colour.copy(), inverse=self.inverse.copy())
+        return Canvas(colours=tuple([c.copy() for c in self.colours]), inverse=self.inverse.copy())
 
 
-def blank(lens: Lens, height: int, width: int) -> Canvas:
+def blank(lens: Lens, height: int, width: int, *, lights: int = 1) -> Canvas:
     """An empty picture."""
-    shape = height, width
+    shape, beyond = (height, width), words(np.array(BEYOND) / 255.0)
     return Canvas(
-        colour=np.full(shape, _words(np.array(BEYOND) / 255.0)),
-        inverse=np.full(shape, 1.0 / lens.far),
+        colours=tuple([np.full(shape, beyond) for _ in range(lights)]), inverse=np.full(shape, 1.0 / lens.far)
     )
 
 
-def paint(canvas: Canvas, scene: Scene, placed: Placed, lens: Lens, lamp: Lamp, which: Mask | None = None) -> None:
+def paint(
+    canvas: Canvas, scene: Scene, placed: Placed, lens: Lens, lamps: Sequence[Lamp], which: Mask | None = None
+) -> None:
     """Paint primitives over what is there.
 
     Args:
@@ -52,18 +55,17 @@ def paint(canvas: Canvas, scene: Scene, placed: Placed, lens: Lens, lamp: Lamp, 
         scene: The primitives.
         placed: Where they are.
         lens: The camera.
-        lamp: The light.
+        lamps: The light for each of the canvas' colours.
         which: Which primitives, (p,); all if not given.
     """
     height, width = canvas.inverse.shape
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         seen = look(scene, placed, lens, width, height, which)
         spans = outline(seen, width)
-        light = _Light(lit=(lamp.toward @ placed.turn).T, up=placed.turn[:, 2].T, brightness=lamp.brightness)
-        faces = _words(scene.colour.T[:, None] * light.shade(seen.side * light.up, seen.side * light.lit))
+        coats = [_Coat.of(scene, placed, seen, lamp) for lamp in lamps]
         sizes = np.bincount(spans.owner, spans.length, minlength=len(scene.half))[: scene.boxes]
         for box in (sizes > WIDE * canvas.inverse.size).nonzero()[0].tolist():
-            _paint_wide(canvas, seen, spans, faces, lens, box)
+            _paint_wide(canvas, seen, spans, coats, lens, box)
         found = fill(scene, seen, spans, width)
         depths = canvas.inverse.reshape(-1)
         found.inverse[found.inverse > 1.0 / lens.near] = 0.0
@@ -71,51 +73,65 @@ def paint(canvas: Canvas, scene: Scene, placed: Placed, lens: Lens, lamp: Lamp, 
         hits = (found.inverse == depths.take(found.pixel)).nonzero()[0]
         owner, inverse, values = found.owner.take(hits), found.inverse.take(hits), found.values.take(hits, axis=1)
         axis = np.where(values[0] == inverse, 0, np.where(values[1] == inverse, 1, 2))
-        colour = faces.take(axis * faces.shape[1] + owner)
         mantle = ((owner >= scene.boxes) & (values[2] * seen.near[2].take(owner) != inverse)).nonzero()[0]
-        if len(mantle):
-            own = owner.take(mantle)
-            colour[mantle] = _round(scene, seen, light, own, values.take(mantle, axis=1) / inverse.take(mantle))
-    canvas.colour.put(found.pixel.take(hits), colour)
+        # Fragments are ordered by primitive, so that what belongs to a primitive can be repeated, which is quick.
+        counts = np.bincount(owner.take(mantle), minlength=len(scene.half))
+        normal = seen.eye.repeat(counts, axis=1) + values.take(mantle, axis=1) / inverse.take(mantle)
+        normal[2] *= scene.ball.repeat(counts)
+        for colour, coat in zip(canvas.colours, coats, strict=True):
+            painted = coat.faces.take(axis * len(scene.half) + owner)
+            if len(mantle):
+                painted[mantle] = coat.mantle(counts, normal)
+            colour.put(found.pixel.take(hits), painted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Light:
-    """Directions in the frames of the primitives, (3, p): towards the lamp, and up."""
+class _Coat:
+    """Colours of the primitives in one light.
 
+    Attributes:
+        lamp: The light.
+        tint: Own colours, (3, p).
+        lit: How far each of a primitive's axes points towards the lamp, (3, p).
+        up: How far it points up, (3, p).
+        faces: Colour of the face that the eye sees across each axis, (3, p).
+    """
+
+    lamp: Lamp
+    tint: Floats
     lit: Floats
     up: Floats
-    brightness: float
+    faces: Words
 
-    def shade(self, up: Floats, lit: Floats) -> Floats:
-        """Light that a surface sends back, by how far its normal points up and towards the lamp."""
-        return (AMBIENT + SKY * up + DIRECT * np.maximum(lit, 0.0)) * self.brightness
+    @classmethod
+    def of(cls, scene: Scene, placed: Placed, seen: Seen, lamp: Lamp) -> Self:
+        """Colours of what is seen."""
+        tint, lit, up = scene.colour.T, (lamp.toward @ placed.turn).T, placed.turn[:, 2].T
+        faces = words(tint[:, None] * _shade(lamp, seen.side * up, seen.side * lit))
+        return cls(lamp=lamp, tint=tint, lit=lit, up=up, faces=faces)
 
-
-def _round(scene: Scene, seen: Seen, light: _Light, owner: Whole, ray: Floats) -> Words:
-    """Colour of the mantles of cylinders and of balls.
-
-    Args:
-        scene: The primitives.
-        seen: As the eye sees them.
-        light: The light.
-        owner: Primitive per pixel, (k,).
-        ray: From the eye to the surface in its frame, (3, k).
-    """
-    x, y, z = seen.eye.take(owner, axis=1) + ray
-    z *= scene.ball.take(owner)
-    a, b, c = light.lit.take(owner, axis=1)
-    d, e, f = light.up.take(owner, axis=1)
-    return _words(scene.colour.T.take(owner, axis=1) * light.shade(x * d + y * e + z * f, x * a + y * b + z * c))
+    def mantle(self, counts: Whole, normal: Floats) -> Words:
+        """Colours of so many pixels of each primitive that have these normals, (3, k), in its frame."""
+        x, y, z = normal
+        a, b, c = self.lit.repeat(counts, axis=1)
+        d, e, f = self.up.repeat(counts, axis=1)
+        shade = _shade(self.lamp, x * d + y * e + z * f, x * a + y * b + z * c)
+        return words(self.tint.repeat(counts, axis=1) * shade)
 
 
-def _paint_wide(canvas: Canvas, seen: Seen, spans: Spans, faces: Words, lens: Lens, box: int) -> None:
+def _shade(lamp: Lamp, up: Floats, lit: Floats) -> Floats:
+    """Light that a surface sends back, by how far its normal points up and towards the lamp."""
+    return (AMBIENT + SKY * up + lamp.direct * np.maximum(lit, 0.0)) * lamp.brightness
+
+
+def _paint_wide(canvas: Canvas, seen: Seen, spans: Spans, coats: Sequence[_Coat], lens: Lens, box: int) -> None:
     """Paint one box that covers much of the picture, and take its spans away."""
     first, last = spans.owner.searchsorted((box, box + 1)).tolist()
-    rows = slice(int(spans.row[first]), int(spans.row[last - 1]) + 1)
-    column, row = np.arange(canvas.inverse.shape[1]), spans.row[first:last, None]
     begin, length = spans.begin[first:last, None], spans.length[first:last, None]
-    depths, colour = canvas.inverse[rows], canvas.colour[rows]
+    stop = begin + length
+    top, left, right = int(spans.row[first]), int(begin.min()), int(stop.max())
+    part = slice(top, top + last - first), slice(left, right)
+    column, row = np.arange(left, right), spans.row[first:last, None]
     entered = (~seen.within[:, box]).nonzero()[0].tolist()
     planes = []
     for axis in entered:
@@ -124,15 +140,20 @@ def _paint_wide(canvas: Canvas, seen: Seen, spans: Spans, faces: Words, lens: Le
     inverse = planes[0]
     for plane in planes[1:]:
         inverse = np.minimum(inverse, plane)
-    won = (inverse > depths) & (inverse <= 1.0 / lens.near) & (column >= begin) & (column < begin + length)
+    depths = canvas.inverse[part]
+    won = (inverse > depths) & (inverse <= 1.0 / lens.near)
+    if begin.max() > left or stop.min() < right:
+        won &= (column >= begin) & (column < stop)
     np.copyto(depths, inverse, where=won)
     for axis, plane in zip(entered, planes, strict=True):
-        np.copyto(colour, faces[axis, box], where=won & (inverse == plane) if len(planes) > 1 else won)
+        here = won & (inverse == plane) if len(planes) > 1 else won
+        for colour, coat in zip(canvas.colours, coats, strict=True):
+            np.copyto(colour[part], coat.faces[axis, box], where=here)
     length[:] = 0
 
 
-def _words(rgb: Floats) -> Words:
+def words(rgb: Floats) -> Words:
     """Colours as words, from 0 to 1 along the first axis."""
     red, green, blue = np.minimum(rgb * 255.0, 255.0).astype(np.uint32)
-    words: Words = red | green << 8 | blue << 16 | 0xFF000000
-    return words
+    found: Words = red | green << 8 | blue << 16 | 0xFF000000
+    return found

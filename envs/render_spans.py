@@ -127,7 +127,7 @@ def look(scene: Scene, placed: Placed, lens: Lens, width: int, height: int, whic
     # What reaches behind the eye may touch any row.
     top = np.where(nearest > lens.near, np.ceil(y.min(axis=1)), 0.0).clip(0, height).astype(np.intp)
     last = np.where(nearest > lens.near, np.floor(y.max(axis=1)), height).clip(-1, height - 1).astype(np.intp)
-    closer = 1.0 + CLOSER * np.arange(len(y))
+    closer = 1.0 + CLOSER * np.arange(len(y), dtype=np.float64)
     return Seen(
         eye=eye,
         side=side,
@@ -192,12 +192,12 @@ def fill(scene: Scene, seen: Seen, spans: Spans, width: int) -> Fragments:
     a, b, c = values[:, :split]
     np.minimum(np.minimum(a, b), c, out=inverse[:split])
     if split < len(owner):
-        inverse[split:] = _round(scene, seen, owner[split:] - boxes, values[:, split:])
+        inverse[split:] = _round(scene, seen, np.bincount(owner[split:])[boxes:], values[:, split:])
     pixel = (spans.row * width).repeat(length) + column
     return Fragments(pixel=pixel, owner=owner, inverse=inverse, values=values)
 
 
-def _round(scene: Scene, seen: Seen, owner: Whole, ray: Floats) -> Floats:
+def _round(scene: Scene, seen: Seen, counts: Whole, ray: Floats) -> Floats:
     """Inverse depth of cylinders and balls, 0 where the ray misses.
 
     The mantle is where |w eye + ray|^2 = w^2 for inverse depth w, in x and y, for a ball in x, y and z.
@@ -205,24 +205,24 @@ def _round(scene: Scene, seen: Seen, owner: Whole, ray: Floats) -> Floats:
     Args:
         scene: The primitives.
         seen: As the eye sees them.
-        owner: Primitive per pixel, counted from the first round one, (k,).
-        ray: Direction of the ray in its frame, (3, k).
+        counts: How many pixels belong to each round primitive, from the first to the last that has any.
+        ray: Direction of the rays in their frames, (3, k).
     """
-    boxes = scene.boxes
-    x, y, z = seen.eye[:, boxes:]
-    ball = scene.ball[boxes:]
-    near, far, within = seen.near[2, boxes:], seen.far[2, boxes:], seen.within[2, boxes:]
+    some = slice(scene.boxes, scene.boxes + len(counts))
+    x, y, z = seen.eye[:, some]
+    ball = scene.ball[some]
+    near, far, within = seen.near[2, some], seen.far[2, some], seen.within[2, some]
     square = x * x + y * y + ball * z * z - 1.0
     square = np.where(np.abs(square) < 1e-9, 1e-9, square)
     uncapped = within | (ball > 0.0)
     near, far = near * (1.0 - ball), far * (1.0 - ball)
     table = np.array(
         [
-            x, y, ball * z, ball, square, seen.closer[boxes:] / square, far,
+            x, y, ball * z, ball, square, seen.closer[some] / square, far,
             np.where(uncapped, 0.0, near), np.where(uncapped, NEVER, 0.0), np.where(within, near, far),
         ]
     )  # fmt: skip
-    x, y, z, ball, square, inverse_square, far, enter, never, leave = table.take(owner, axis=1)
+    x, y, z, ball, square, inverse_square, far, enter, never, leave = table.repeat(counts, axis=1)
     dx, dy, dz = ray
     along = x * dx + y * dy + z * dz
     inside = along * along - square * (dx * dx + dy * dy + ball * dz * dz)

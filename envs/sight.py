@@ -154,15 +154,15 @@ class Sight:
             return self._gl.colours(), self._gl.inverse()
         if keep is None:
             canvas = blank(lens, *self._fine)
-            paint(canvas, self._scene, placed, lens, lamp)
-            return canvas.colour, canvas.inverse
+            paint(canvas, self._scene, placed, lens, [lamp])
+            return canvas.colours[0], canvas.inverse
         still = self._still.take(self._scene.carrier)
         if keep not in self._kept:
             self._kept[keep] = blank(lens, *self._fine)
-            paint(self._kept[keep], self._scene, placed, lens, lamp, still)
+            paint(self._kept[keep], self._scene, placed, lens, [lamp], still)
         canvas = self._kept[keep].copy()
-        paint(canvas, self._scene, placed, lens, lamp, ~still)
-        return canvas.colour, canvas.inverse
+        paint(canvas, self._scene, placed, lens, [lamp], ~still)
+        return canvas.colours[0], canvas.inverse
 
     def _rgb(self, colour: Words) -> npt.NDArray[np.uint8]:
         import cv2
