@@ -302,31 +302,39 @@ class PartsTask(Task):
         self,
         rng: np.random.Generator,
         *,
-        out: tuple[float, float],
-        arc: tuple[float, float],
-        apart: float,
-        turn: float = 0.7,
+        rows: int,
+        gap: float,
+        pitch: float,
+        jitter: float = 0.005,
+        turn: float = 0.35,
     ) -> list[tuple[Triple, Quaternion]]:
-        """Draw places on the table for all parts, level, no two closer than `apart`.
+        """Draw places on the table for all parts, level, with room for the fingers around each.
+
+        Fingers need much room in the closing direction and little across it: places are a grid of rows that stand
+        across it, each place jittered and turned, and parts are dealt to them at random.
 
         Args:
             rng: Generator.
-            out: Least and greatest distance outward from the middle of the reach, m.
-            arc: Least and greatest distance along the arc, m.
-            apart: Between centres, m.
-            turn: Largest yaw away from the azimuth, rad.
+            rows: Rows, one behind the other in the closing direction.
+            gap: Between rows, m.
+            pitch: Between places in a row, m.
+            jitter: By which a place may be off in each direction, m.
+            turn: Largest yaw away from the closing direction, rad.
         """
-        while True:
-            found: list[tuple[float, float, float]] = []
-            for _ in range(40 * len(self.parts)):
-                x, y, azimuth = self.around(rng.uniform(*out), rng.uniform(*arc))
-                if all((x - a) ** 2 + (y - b) ** 2 >= apart * apart for a, b, _ in found):
-                    found.append((x, y, azimuth + rng.uniform(-turn, turn)))
-                if len(found) == len(self.parts):
-                    return [
-                        ((x, y, 0.5 * part.size[2]), about_z(yaw))
-                        for part, (x, y, yaw) in zip(self.parts, found, strict=True)
-                    ]
+        columns = -(-len(self.parts) // rows)
+        places = [
+            ((row - 0.5 * (rows - 1)) * gap, (column - 0.5 * (columns - 1)) * pitch)
+            for row in range(rows)
+            for column in range(columns)
+        ]
+        found = []
+        for part, place in zip(self.parts, rng.permutation(len(places)).tolist(), strict=False):
+            along, across = (v + rng.uniform(-jitter, jitter) for v in places[place])
+            out, arc = (across, along) if self.closing else (along, across)
+            x, y, azimuth = self.around(out, arc)
+            yaw = azimuth + self.closing + rng.uniform(-turn, turn)
+            found.append(((x, y, 0.5 * part.size[2]), about_z(yaw)))
+        return found
 
     def poses_option(self, options: Mapping[str, Any]) -> list[tuple[Triple, Quaternion]]:
         """Read the option `part_poses`: x, y, z in m and yaw in rad for each part.

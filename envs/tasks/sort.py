@@ -1,6 +1,6 @@
 """Sort: six parts from the table into two bins, good ones left, defective ones right.
 
-Parts: six 20 mm blocks of 22 g (aluminium) scattered in front of the arm, three good and three defective: the defect
+Parts: six 24 mm blocks of 37 g (aluminium) scattered in front of the arm, three good and three defective: the defect
 is a dark mark on top. Success: all six inside the bin of their kind, none in the wrong one, settled, let go of. A
 part that has ever lain released in the wrong bin counts as misrouted for the rest of the episode, as on a line whose
 bins are emptied. Six parts and OK / NOK bins follow the faulty-part challenge of ARIAC.
@@ -19,12 +19,12 @@ from ..many import Part, PartsTask, Seat, frame_point, tray
 from ..skills import Handling
 from ..task import TrueTool
 
-WIDTH = 0.020  # m, edge of a part
-MASS = 0.022  # kg, aluminium
+WIDTH = 0.024  # m, edge of a part
+MASS = 0.037  # kg, aluminium
 FLOOR, RIM, WALL = 0.001, 0.006, 0.003  # m, of a bin
-PITCH = 0.030  # m between the places in a bin
-INNER = (0.074, 4 * PITCH)  # m, free width of a bin along its x and y
-ARC = 0.150  # m along the arc from the middle of the reach to the middle of a bin
+PITCH, STAGGER = 0.036, 0.012  # m between the places in a bin, along its y and to either side
+INNER = (0.102, 0.118)  # m, free width of a bin along its x and y
+ARC = 0.168  # m along the arc from the middle of the reach to the middle of a bin
 GREEN: Colour = (0.20, 0.66, 0.34, 1.0)
 RED: Colour = (0.82, 0.22, 0.18, 1.0)
 MARK: Colour = (0.25, 0.05, 0.06, 1.0)
@@ -36,11 +36,11 @@ class Sort(PartsTask):
     title = "sort six parts, good ones into the left bin and defective ones into the right one"
     kinds = 2
     horizon_s = 75.0
-    handling = Handling(open_by=0.016, release_by=0.016, travel=0.060, lift=0.045, retreat=0.050)
+    handling = Handling(open_by=0.016, release_by=0.016, travel=0.060, lift=0.052, slack=0.12, retreat=0.050)
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "servo": (0.012, radians(20.0)),
-        "lab": (0.012, radians(20.0)),
-        "industrial": (0.012, radians(20.0)),
+        "servo": (0.012, radians(40.0)),
+        "lab": (0.012, radians(40.0)),
+        "industrial": (0.012, radians(40.0)),
     }
     criteria: ClassVar[tuple[Criterion, ...]] = (
         Criterion(name="sorted", at_least=True, weight=0.2, high=6.0),
@@ -90,7 +90,7 @@ class Sort(PartsTask):
         found = []
         for k, part in enumerate(self.parts):
             place = self.bin(part.kind)
-            x, y = frame_point(place, 0.0, PITCH * (1 - k // 2))
+            x, y = frame_point(place, STAGGER * (1 if k // 2 == 1 else -1), PITCH * (1 - k // 2))
             found.append((x, y, FLOOR + 0.5 * WIDTH, place[3]))
         for kind in (0, 1):
             x, y, z, yaw = self.bin(kind)
@@ -101,7 +101,7 @@ class Sort(PartsTask):
         self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]
     ) -> Sequence[tuple[Triple, Quaternion]]:
         """Anywhere in front of the arm."""
-        return self.scatter(rng, out=(-0.040, 0.040), arc=(-0.085, 0.085), apart=0.048)
+        return self.scatter(rng, rows=2, gap=0.080, pitch=0.045)
 
     def inside(self, position: Triple, kind: int) -> bool:
         """Whether a part's centre is within the rim of a bin."""
