@@ -54,6 +54,11 @@ class ForceGauge:
         self.force = self.peak = 0.0
         self.reset()
 
+    def aim(self, cell: "Cell", body: str, other: str | None = None) -> None:
+        """Watch another pair from now on; for tasks whose parts differ from level to level."""
+        self._body = cell.uid(body)
+        self._other = cell.arm if other is None else cell.uid(other)
+
     def substep(self) -> None:
         """Read the contacts of this substep."""
         points = bullet.getContactPoints(self._body, self._other, physicsClientId=self._client)
@@ -76,9 +81,9 @@ class ForceGauge:
         self.force = self.peak = 0.0
 
     def snapshot(self) -> object:
-        """Filter and peak."""
-        return self._x, self._y, self._z, self.force, self.peak
+        """Pair, filter and peak."""
+        return self._body, self._other, self._x, self._y, self._z, self.force, self.peak
 
     def restore(self, saved: object) -> None:
         """Go back to a snapshot."""
-        self._x, self._y, self._z, self.force, self.peak = saved  # type: ignore[misc]
+        self._body, self._other, self._x, self._y, self._z, self.force, self.peak = saved  # type: ignore[misc]

@@ -36,6 +36,8 @@ class Handling:
         lift: Least height of a carried part's centre above the table while it crosses the cell, m.
         retreat: How far above the seat the hand goes after letting go, m.
         seat_within: How far below or above its seat a part may be to be let go, m.
+        grip_within: How far from the height at which it is gripped the hand may be to close, m.
+        near: How far from the tool a part that is held may seem, m; a reading of a part that moves is old.
     """
 
     grip_above: float = 0.005
@@ -46,6 +48,9 @@ class Handling:
     lift: float = 0.0
     retreat: float = 0.045
     seat_within: float = 0.0035
+    grip_within: float = 0.006
+    slack: float = 0.5
+    near: float = 0.025
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,9 @@ def _home_yaw(name: str) -> float:
     return pose.yaw - float(np.arctan2(y - robot.reach.axis[1], x - robot.reach.axis[0]))
 
 
-def turn_to(robot: RobotDescription, fields: Mapping[str, Floats], wanted: Floats, symmetry: int) -> Floats:
+def turn_to(
+    robot: RobotDescription, fields: Mapping[str, Floats], wanted: Floats, symmetry: int, slack: float = 0.5
+) -> Floats:
     """Shortest turn of the tool to a symmetric yaw that does not wind up the wrist, rad, (batch,).
 
     Of the directions that look alike the nearest would do once; part after part it would turn the wrist to its stop.
@@ -112,6 +119,8 @@ def turn_to(robot: RobotDescription, fields: Mapping[str, Floats], wanted: Float
         fields: `tcp_position` and `tcp_yaw`.
         wanted: (sin, cos) of the multiple of the yaw, (batch, 2).
         symmetry: That multiple.
+        slack: By how much a direction may be farther from home than the nearest of those that look alike, rad: little
+            where neighbours leave room for the fingers on two sides only, much where any side will do.
     """
     tcp, reach = fields["tcp_position"], robot.reach
     azimuth = np.arctan2(tcp[:, 1] - reach.axis[1], tcp[:, 0] - reach.axis[0])
@@ -119,7 +128,7 @@ def turn_to(robot: RobotDescription, fields: Mapping[str, Floats], wanted: Float
     away = _wrap(yaw - azimuth - _home_yaw(robot.name))
     turns = (np.arctan2(wanted[:, 0], wanted[:, 1]) / symmetry - yaw)[:, None]
     turns = _wrap(turns + 2.0 * np.pi / symmetry * np.arange(symmetry)[None])
-    wound = np.abs(away[:, None] + turns) > np.pi / symmetry + 0.5
+    wound = np.abs(away[:, None] + turns) > np.pi / symmetry + slack
     best = np.argmin(np.abs(turns) + 10.0 * wound, axis=1)
     chosen: Floats = turns[np.arange(len(turns)), best]
     return chosen
@@ -148,15 +157,15 @@ def look(
     offset = part - tcp
     along, across = np.sum(offset * closing, axis=1), np.sum(offset * sideways, axis=1)
     above = -offset[:, 2] - handling.grip_above
-    turn = turn_to(robot, fields, fields["part_yaw"], symmetry)
-    near = np.linalg.norm(offset, axis=1) < 0.025
+    turn = turn_to(robot, fields, fields["part_yaw"], symmetry, handling.slack)
+    near = np.linalg.norm(offset, axis=1) < handling.near
     firm = fields["following_error"][:, -1] < -robot.gripper.squeeze
     held = near & firm & (opening < width + 0.005) & (opening > width - CLOSE_BY)
     between = (
         (along > -0.006)
         & (along < robot.gripper.approach + 0.006)
         & (np.abs(across) < 0.006)
-        & (np.abs(above) < 0.006)
+        & (np.abs(above) < handling.grip_within)
         & (np.abs(turn) < 0.12)
     )
     return Grip(along=along, across=across, above=above, turn=turn, held=held, between=between)
@@ -193,7 +202,7 @@ def transfer(
     opening = fields["gripper_opening"][:, 0]
     closing, _ = tool_axes(fields["tcp_yaw"])
     grip = look(robot, fields, width=width, symmetry=symmetry, handling=h)
-    turn_seat = turn_to(robot, fields, fields["seat_yaw"], symmetry)
+    turn_seat = turn_to(robot, fields, fields["seat_yaw"], symmetry, h.slack)
 
     to_seat = seat - part
     off = np.hypot(to_seat[:, 0], to_seat[:, 1])
@@ -231,7 +240,7 @@ def transfer(
     highest = np.maximum(CARRY, h.lift - seat[:, 2])
     lift = np.clip(2.0 * (far - 0.004) + 0.10 * np.abs(turn_seat), 0.0, highest)
     carry[:, 2] = seat[:, 2] + lift - slip[:, 2] - tcp[:, 2]
-    needed = np.where(lift < highest, 0.0, highest - CARRY) if h.lift else 0.0
+    needed = np.where(lift < highest, 0.0, highest - 0.014) if h.lift else 0.0
     clear = np.clip((tcp[:, 2] + slip[:, 2] - seat[:, 2] - needed - 0.004) / 0.008, 0.0, 1.0)
     free = np.where(far > 0.006, clear, 1.0)
     carry[:, :2] *= free[:, None]
@@ -265,3 +274,18 @@ def motion_action(robot: RobotDescription, way: Floats, turn: Floats, gain: floa
     # One scale for all axes keeps the path straight.
     scaled: Floats = action / np.maximum(1.0, np.abs(action).max(axis=1, keepdims=True))
     return scaled
+
+
+def yield_to(action: Floats, robot: RobotDescription, pressing: Floats, limit: float) -> Floats:
+    """Go up instead of pressing harder: keeps the tool's target at most `limit` below the tool.
+
+    Args:
+        action: Of `ee_delta`.
+        robot: The arm.
+        pressing: `tcp_following_error`, (batch, 3), m.
+        limit: m; times the arm's stiffness it is the force it presses with.
+    """
+    yielding = action.copy()
+    too_deep = -pressing[:, 2] - limit
+    yielding[:, 2] = np.where(too_deep > 0.0, np.maximum(action[:, 2], 0.5 * too_deep / robot.ee_step), action[:, 2])
+    return yielding

@@ -202,10 +202,18 @@ class Station:
             joints = zip(self.admitted.joint_positions, self.state.joint_positions, strict=True)
             return (*[a - q for a, q in joints], self.admitted.gripper - self.state.gripper)
 
+        def tcp_following_error() -> Vector:
+            joints = zip(self.admitted.joint_positions, self.state.joint_positions, strict=True)
+            errors = [a - q for a, q in joints]
+            return tuple(
+                [sum([j * e for j, e in zip(row, errors, strict=True)]) for row in self.pose.jacobian_rows[:3]]
+            )
+
         return {
             "joint_positions": lambda: self.state.joint_positions,
             "joint_velocities": lambda: self.state.joint_velocities,
             "following_error": following_error,
+            "tcp_following_error": tcp_following_error,
             "gripper_opening": lambda: (robot.opening(self.state.gripper),),
             "tcp_position": lambda: self.pose.position,
             "tcp_tilt": lambda: (self.pose.z_axis[0], self.pose.z_axis[1]),
@@ -213,5 +221,14 @@ class Station:
 
 
 _OWN = frozenset(
-    {"joint_positions", "joint_velocities", "following_error", "gripper_opening", "tcp_position", "tcp_yaw", "tcp_tilt"}
+    {
+        "joint_positions",
+        "joint_velocities",
+        "following_error",
+        "tcp_following_error",
+        "gripper_opening",
+        "tcp_position",
+        "tcp_yaw",
+        "tcp_tilt",
+    }
 )
