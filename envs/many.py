@@ -22,13 +22,14 @@ from ..robots.kinematics import Kinematics
 from ..robots.observation import Field
 from ..robots.state import Vector
 from ..robots.success import Criterion, goal_vector
-from .body import Body, Box, Colour, Quaternion, Triple, about_z, yaw_and_tilt
+from .body import UPRIGHT, Body, Box, Colour, Quaternion, Triple, about_z, yaw_and_tilt
 from .cell import Cell
 from .skills import Handling, transfer
 from .task import Floats, Task, TrueTool, yaw_of
 
 Seat = tuple[float, float, float, float]  # x, y, z of the part's centre in m, yaw in rad
 
+ABSENT: tuple[Triple, Quaternion] = ((0.0, 0.0, -1.0), UPRIGHT)  # of a part that is not in the cell yet
 LEFT_BY = 0.028  # m above the part that the hand must be before the turn passes on
 
 PART_FEATURES = (
@@ -117,9 +118,14 @@ class PartsTask(Task):
     ) -> Sequence[tuple[Triple, Quaternion]]:
         """Where each part starts."""
 
+    @property
+    def count(self) -> int:
+        """How many of the parts, from the first on, this level asks for."""
+        return len(self.parts)
+
     def limits(self) -> tuple[float, ...]:
         """Limit of each of `criteria`; all parts placed by default."""
-        return (float(len(self.parts)),)
+        return (float(self.count),)
 
     def measure(self, cell: Cell, seated: Sequence[bool]) -> tuple[float, ...]:
         """Value of each of `criteria` now."""
@@ -138,7 +144,7 @@ class PartsTask(Task):
 
     def choose(self, cell: Cell, seated: Sequence[bool]) -> int:
         """Whose turn is next: the first that is not seated; the present one if all are."""
-        waiting = [k for k, done in enumerate(seated) if not done]
+        waiting = [k for k, done in enumerate(seated[: self.count]) if not done]
         current: int = self.memory["current"]
         return waiting[0] if waiting else current
 
@@ -171,22 +177,27 @@ class PartsTask(Task):
         """Fixtures, then parts."""
         seats = list(self.seats(cell, rng, options))
         self.memory = {"seats": seats, "seated": [False] * len(self.parts), "current": 0}
+        self.memory["present"] = [True] * len(self.parts)
         starts = self.poses_option(options) if "part_poses" in options else self.starts(cell, rng, options)
         for part, (at, turn) in zip(self.parts, starts, strict=True):
             cell.place(part.name, at, turn)
-        self.memory["poses"] = [cell.pose(part.name) for part in self.parts]
+        self.memory["poses"] = [
+            cell.pose(part.name) if here else ABSENT
+            for part, here in zip(self.parts, self.memory["present"], strict=True)
+        ]
         self.desired = goal_vector((0.0, 0.0, 0.0), 0.0, self.symmetry, self.limits())
 
     def watch(self, cell: Cell, truth: TrueTool) -> None:
         """Judge every part and pass the turn on."""
-        poses = [cell.pose(part.name) for part in self.parts]
+        present = self.memory["present"]
+        poses = [cell.pose(part.name) if here else ABSENT for part, here in zip(self.parts, present, strict=True)]
         self._measure_motion(poses)
         self._poses = poses
         touching = cell.touching_arm()
         self._touched = [cell.uid(part.name) in touching for part in self.parts]
         seated = [
-            self.is_seated(k, *pose) and not touched
-            for k, (pose, touched) in enumerate(zip(poses, self._touched, strict=True))
+            here and not touched and self.is_seated(k, *pose)
+            for k, (pose, touched, here) in enumerate(zip(poses, self._touched, present, strict=True))
         ]
         self.memory["seated"] = seated
         self._tool = truth.measured.position
@@ -229,7 +240,7 @@ class PartsTask(Task):
             "part_position": position,
             "part_yaw": (sin(s * yaw), cos(s * yaw)),
             "part_kind": tuple([1.0 if part.kind == kind else 0.0 for kind in range(self.kinds)]),
-            "parts_position": tuple([v for at, _ in self._poses for v in at]),
+            "parts_position": tuple([max(-2.0, min(v, 2.0)) for at, _ in self._poses for v in at]),
             "part_width": (part.size[0],),
             "seat_position": (x, y, z),
             "seat_yaw": (sin(s * seat_yaw), cos(s * seat_yaw)),
@@ -240,7 +251,7 @@ class PartsTask(Task):
     def achieved(self, cell: Cell, truth: TrueTool) -> Vector:
         """Greatest speed of any part, whether the arm touches one, the hand's way to the next, and the criteria."""
         seated = self.memory["seated"]
-        reach = 0.0 if all(seated) else dist(self._poses[self.memory["current"]][0], self._tool)
+        reach = 0.0 if all(seated[: self.count]) else dist(self._poses[self.memory["current"]][0], self._tool)
         return (
             0.0,
             0.0,

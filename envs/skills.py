@@ -234,7 +234,8 @@ def transfer(
     action_grip = np.where(close | held, -1.0, action_grip)
 
     # Carry: lift, travel, let down over the seat. The part's reading is old, so trust the tool while moving.
-    slip = np.clip(part - tcp, (-0.004, -0.004, -h.grip_above - 0.004), (0.004, 0.004, -h.grip_above + 0.004))
+    high = h.grip_within + 0.001
+    slip = np.clip(part - tcp, (-0.004, -0.004, -h.grip_above - high), (0.004, 0.004, -h.grip_above + high))
     carry = seat - tcp - slip
     far = np.hypot(carry[:, 0], carry[:, 1])
     highest = np.maximum(CARRY, h.lift - seat[:, 2])
