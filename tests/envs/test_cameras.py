@@ -1,7 +1,7 @@
 """What a camera is declared to be, how far off it may be in an episode, what is refused, and the way by GL."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import cos, radians, sin, tan
 from types import ModuleType
 
@@ -44,6 +44,18 @@ def stage() -> Iterator[Stage]:
     made.cell.close()
 
 
+def sight_by(backend: str, cell: Cell, arm: SimArm, mounts: Sequence[CameraMount]) -> Sight:
+    """Cameras with depth; skips where a machine has no GL."""
+    if backend == "gl":
+        pytest.importorskip("moderngl")
+    try:
+        return Sight(cell, arm, mounts, depth=True, backend=backend, samples=1)
+    except RefusedError as error:
+        if backend == "gl":
+            pytest.skip(str(error))
+        raise
+
+
 def same(a: Seen, b: Seen) -> bool:
     return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
 
@@ -67,6 +79,14 @@ def test_spaces_tell_what_comes(env: CellEnv) -> None:
     for picture in seen.values():
         picture[:] = 0
     assert same(sight.look(), kept)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gl"])
+def test_where_nothing_is_the_picture_is_even_and_the_depth_is_the_limit(stage: Stage, backend: str) -> None:
+    up = CameraMount(name="up", eye=(0.0, 0.0, 1.0), target=(0.0, 0.0, 2.0), up=(1.0, 0.0, 0.0), far=2.5)
+    seen = sight_by(backend, stage.cell, stage.arm, [up]).look()
+    assert len(np.unique(seen["up_rgb"].reshape(-1, 3), axis=0)) == 1
+    assert (seen["up_depth"] == np.float32(2.5)).all()
 
 
 @pytest.mark.parametrize("robot", robot_names())
@@ -183,14 +203,9 @@ def test_a_mesh_is_refused_by_cameras_of_a_policy_and_drawn_for_people(stage: St
 
 
 def test_gl_sees_what_numpy_sees_but_for_single_pixels_on_edges(env: CellEnv) -> None:
-    pytest.importorskip("moderngl")
     env.reset(seed=4)
-    mounts = standard_mounts(env.robot)
-    try:
-        gl = Sight(env.cell, env.arm, mounts, depth=True, backend="gl", samples=1)
-    except RefusedError as error:
-        pytest.skip(str(error))
-    a, b = gl.look(), Sight(env.cell, env.arm, mounts, depth=True, backend="cpu", samples=1).look()
+    gl, cpu = (sight_by(backend, env.cell, env.arm, standard_mounts(env.robot)) for backend in ("gl", "cpu"))
+    a, b = gl.look(), cpu.look()
     assert same(gl.look(), a)
     for name in ("front", "wrist"):
         assert (np.abs(a[f"{name}_rgb"].astype(int) - b[f"{name}_rgb"]).max(axis=2) > 6).mean() < 0.02

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from math import radians, tan
+from dataclasses import replace
+from math import radians, sqrt, tan
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from genba.envs.sight import CameraMount, CameraOffset, Sight, standard_mounts
 from genba.envs.sim_arm import SimArm
 from genba.robots.description import RobotDescription, load_robot, robot_names
 from genba.robots.kinematics import Kinematics
+from genba.robots.urdf import read_urdf
 
 Seen = Mapping[str, npt.NDArray[np.generic]]
 Floats = npt.NDArray[np.float64]
@@ -110,7 +112,7 @@ def test_kept_background_is_never_seen(env: CellEnv) -> None:
     sight = Sight(env.cell, env.arm, [front], depth=True, samples=1)
     lens, lamp = lens_at(front, CameraOffset()), lamp_with(CameraOffset())
     observation, _ = env.reset(seed=2)
-    for _ in range(25):
+    for _ in range(15):
         observation = env.step(env.expert_action(observation))[0]
         seen = sight.look()
         scene, canvas = Scene(env.cell.client), blank(lens, 84, 84)
@@ -152,7 +154,7 @@ def test_looking_does_not_touch_the_physics(combination: Combination) -> None:
     seeing, blind = CellEnv(*combination), CellEnv(*combination)
     sight = Sight(seeing.cell, seeing.arm, standard_mounts(seeing.robot))
     a, b = (each.reset(seed=2)[0] for each in (seeing, blind))
-    for _ in range(25):
+    for _ in range(15):
         sight.look()
         action = blind.expert_action(b)
         a, b = seeing.step(action)[0], blind.step(action)[0]
@@ -221,23 +223,47 @@ def test_depths_are_where_bullets_own_rays_hit(stage: Stage) -> None:
         assert np.quantile(error, 0.9) < 1.5e-3  # where they graze a face, Bullet's rays are that inexact
 
 
+def test_every_shape_is_where_bullet_draws_it(env: CellEnv) -> None:
+    env.reset(seed=3)
+    for _ in range(10):
+        env.step(np.full(env.action_space.shape, 0.5, np.float32))
+    front, _ = standard_mounts(env.robot)
+    ours = Sight(env.cell, env.arm, [front], depth=True, samples=1).look()["front_depth"][:, :, 0]
+    near, far = front.near, front.far
+    view = bullet.computeViewMatrix(front.eye, front.target, front.up)
+    projection = bullet.computeProjectionMatrixFOV(front.fov, 1.0, near, far)
+    options = {"renderer": bullet.ER_TINY_RENDERER, "physicsClientId": env.cell.client}
+    buffer = np.asarray(bullet.getCameraImage(168, 168, view, projection, **options)[3], np.float64)
+    # TinyRenderer looks through the lower left corners of pixels: every other one of these is a centre of ours.
+    theirs = far * near / (far - (far - near) * buffer.reshape(168, 168)[0::2, 1::2])
+    assert np.median(np.abs(ours - theirs)) < 1e-5
+    assert (np.abs(ours - theirs) > 0.004).mean() < 0.005  # its cylinders are prisms
+
+
 def test_round_things_are_as_deep_as_they_are_round(stage: Stage) -> None:
-    c, at = stage.cell.client, (0.2, 0.0, 0.1)
+    c, middle = stage.cell.client, np.array([0.2, 0.0, 0.15])
     stage.pose((1.9, *stage.robot.home[1:]))
-    ball = bullet.createVisualShape(bullet.GEOM_SPHERE, radius=0.04, rgbaColor=MAGENTA, physicsClientId=c)
-    uid = bullet.createMultiBody(0.0, -1, ball, at, physicsClientId=c)
-    eye, ways = rays(DOWN)
-    seen = stage.look(DOWN)
-    found = (eye + ways * seen["down_depth"])[magenta(seen["down_rgb"])]
-    assert len(found) > 200
-    assert np.linalg.norm(found - at, axis=1) == pytest.approx(0.04, abs=1e-5)
-    bullet.removeBody(uid, c)
-    pill = bullet.createVisualShape(bullet.GEOM_CAPSULE, radius=0.02, length=0.06, rgbaColor=MAGENTA, physicsClientId=c)
-    bullet.createMultiBody(0.0, -1, pill, at, (0.0, 0.7071067811865476, 0.0, 0.7071067811865476), physicsClientId=c)
-    seen = stage.look(DOWN)
-    found = (eye + ways * seen["down_depth"])[magenta(seen["down_rgb"])] - at  # its axis lies along x
-    beyond = np.maximum(np.abs(found[:, 0]) - 0.03, 0.0)
-    assert np.sqrt(beyond**2 + found[:, 1] ** 2 + found[:, 2] ** 2) == pytest.approx(0.02, abs=1e-5)
+    level = CameraMount(name="level", eye=(0.4, 0.0, 0.15), target=(0.2, 0.0, 0.15), fov=30.0)
+
+    def found(kind: int, **size: float) -> Iterator[Floats]:
+        """Points of a shape that lies along y, from its middle, as two cameras see them."""
+        shape = bullet.createVisualShape(kind, rgbaColor=MAGENTA, physicsClientId=c, **size)
+        uid = bullet.createMultiBody(0.0, -1, shape, middle, (sqrt(0.5), 0.0, 0.0, sqrt(0.5)), physicsClientId=c)
+        for mount in (DOWN, level):
+            eye, ways = rays(mount)
+            seen = stage.look(mount)
+            yield (eye + ways * seen[f"{mount.name}_depth"])[magenta(seen[f"{mount.name}_rgb"])] - middle
+        bullet.removeBody(uid, c)
+
+    for points in found(bullet.GEOM_SPHERE, radius=0.04):
+        assert len(points) > 200
+        assert np.linalg.norm(points, axis=1) == pytest.approx(0.04, abs=1e-5)
+    for points in found(bullet.GEOM_CAPSULE, radius=0.02, length=0.06):
+        beyond = np.maximum(np.abs(points[:, 1]) - 0.03, 0.0)
+        assert np.sqrt(beyond**2 + points[:, 0] ** 2 + points[:, 2] ** 2) == pytest.approx(0.02, abs=1e-5)
+    for points in found(bullet.GEOM_CYLINDER, radius=0.03, length=0.05):
+        out, along = np.hypot(points[:, 0], points[:, 2]) - 0.03, np.abs(points[:, 1]) - 0.025
+        assert np.maximum(out, along) == pytest.approx(0.0, abs=1e-5)
 
 
 def test_a_part_behind_the_gripper_is_hidden_until_it_moves_away(any_stage: Stage) -> None:
@@ -283,14 +309,32 @@ def test_a_camera_at_the_wrist_sees_what_one_put_where_the_tool_is_sees(any_stag
     assert len(pictures) == 3
 
 
-@pytest.mark.parametrize("link", ["base_link", "upper_arm_link", "gripper_frame_link", "tcp"])
-def test_a_camera_may_sit_on_any_link(stage: Stage, link: str) -> None:
+@pytest.mark.parametrize("link", ["base_link", "upper_arm_link", "gripper_frame_link", "tcp", "bracket", "lens"])
+def test_a_camera_may_sit_on_any_link(stage: Stage, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    joints = read_urdf(stage.robot.urdf_path)
+    fixed = replace(joints["tcp"], xyz=(0.01, 0.02, 0.03), rpy=(0.3, 0.4, 0.5))
+    joints |= {"bracket": replace(fixed, child="bracket"), "lens": replace(fixed, parent="bracket", child="lens")}
+    monkeypatch.setattr("genba.envs.sight.read_urdf", lambda path: joints)
+    monkeypatch.setattr("genba.robots.kinematics.read_urdf", lambda path: joints)
     mount = CameraMount(name="c", link=link, eye=(0.1, 0.15, 0.1), target=(0.0, 0.0, 0.0))
     sight = Sight(stage.cell, stage.arm, [mount], depth=True, samples=1)
     for offset in (0.3, -0.2):
-        joints = tuple([q + offset for q in stage.robot.home])
-        stage.pose(joints)
-        assert alike(sight.look(), stage.look(put(mount, stage.robot, link, joints)))
+        angles = tuple([q + offset for q in stage.robot.home])
+        stage.pose(angles)
+        assert alike(sight.look(), stage.look(put(mount, stage.robot, link, angles)))
+
+
+def test_what_comes_or_is_painted_is_seen_after_a_reset(stage: Stage) -> None:
+    stage.pose((1.9, *stage.robot.home[1:]))
+    sight = Sight(stage.cell, stage.arm, [DOWN])
+    stage.add(Box(half=(0.015, 0.015, 0.015)), at=(0.2, 0.0, 0.015))
+    sight.reset()
+    grey = sight.look()["down_rgb"]
+    assert not magenta(grey).any()
+    uid, c = stage.cell.uid("thing"), stage.cell.client
+    bullet.changeVisualShape(uid, -1, rgbaColor=MAGENTA, physicsClientId=c)
+    sight.reset()
+    assert magenta(sight.look()["down_rgb"]).sum() > 20
 
 
 def test_a_fixture_that_is_moved_or_hidden_is_seen_where_it_is(stage: Stage) -> None:
