@@ -202,7 +202,8 @@ def transfer(
     opening = fields["gripper_opening"][:, 0]
     closing, _ = tool_axes(fields["tcp_yaw"])
     grip = look(robot, fields, width=width, symmetry=symmetry, handling=h)
-    turn_seat = turn_to(robot, fields, fields["seat_yaw"], symmetry, h.slack)
+    # A part may lie askew between the fingers: it is the part that must come to lie straight, not the hand.
+    turn_seat = turn_to(robot, fields, fields["seat_yaw"], symmetry, h.slack) - np.clip(grip.turn, -0.3, 0.3)
 
     to_seat = seat - part
     off = np.hypot(to_seat[:, 0], to_seat[:, 1])

@@ -1,10 +1,10 @@
 """Palletize: stack boxes from an infeed on a pallet, two by three, every layer turned a quarter, and leave it standing.
 
-Parts: boxes of 30 x 20 x 20 mm and 30 g that come one at a time to the infeed, never quite straight, and a pallet.
+Parts: boxes of 26 x 22 x 24 mm and 34 g that come one at a time to the infeed, never quite straight, and a pallet.
 Levels: one layer of six, or two of them, the second crosswise on a tier sheet that the cell lays down when the first
 is complete. Success: every box within 12 mm and 10 degrees (servo) or 10 mm and 5 degrees (lab, industrial) of its
-place in the pattern, let go of, and one second later none has moved by more than 5 mm. The pattern and the 10 mm are those of
-Ravens' palletizing task; gaps leave a finger's width between columns.
+place in the pattern, let go of, and one second later none has moved by more than 5 mm. The pattern and the 10 mm are
+those of Ravens' palletizing task; gaps leave a finger's width between columns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ from ..many import Part, PartsTask, Seat, frame_point
 from ..skills import Handling
 from ..task import TrueTool
 
-LENGTH, WIDTH, HEIGHT = 0.030, 0.020, 0.020  # m, along the closing direction, across it, upwards
-MASS = 0.030  # kg
+LENGTH, WIDTH, HEIGHT = 0.026, 0.022, 0.024  # m, along the closing direction, across it, upwards
+MASS = 0.034  # kg
 COLUMN_GAP, ROW_GAP = 0.020, 0.009  # m between boxes
 DECK = 0.006  # m, height of the pallet
 SHEET = 0.001  # m, thickness of the tier sheet
@@ -42,7 +42,16 @@ class Palletize(PartsTask):
     symmetry = 2
     horizon_s = 90.0
     levels = ("one_layer", "two_layers")
-    handling = Handling(open_by=0.014, release_by=0.012, travel=0.080, lift=0.066, retreat=0.045, slack=0.3)
+    handling = Handling(
+        open_by=0.014,
+        release_by=0.012,
+        travel=0.080,
+        lift=0.066,
+        retreat=0.045,
+        slack=0.3,
+        grip_above=0.004,
+        grip_within=0.003,
+    )
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
         "servo": (0.012, radians(10.0)),
         "lab": (0.010, radians(5.0)),
