@@ -32,7 +32,7 @@ Seat = tuple[float, float, float, float]  # x, y, z of the part's centre in m, y
 ABSENT: tuple[Triple, Quaternion] = ((0.0, 0.0, -1.0), UPRIGHT)  # of a part that is not in the cell yet
 LEFT_BY = 0.028  # m above the part that the hand must be before the turn passes on
 
-PART_FEATURES = (
+PART_FEATURES: tuple[Feature, ...] = (
     Feature("field", "joint_positions"),
     Feature("field", "joint_velocities"),
     Feature("field", "following_error"),
@@ -144,7 +144,7 @@ class PartsTask(Task):
 
     def choose(self, cell: Cell, seated: Sequence[bool]) -> int:
         """Whose turn is next: the first that is not seated; the present one if all are."""
-        waiting = [k for k, done in enumerate(seated[: self.count]) if not done]
+        waiting = [k for k, done in enumerate(seated) if self.memory["wanted"][k] and not done]
         current: int = self.memory["current"]
         return waiting[0] if waiting else current
 
@@ -178,6 +178,7 @@ class PartsTask(Task):
         seats = list(self.seats(cell, rng, options))
         self.memory = {"seats": seats, "seated": [False] * len(self.parts), "current": 0}
         self.memory["present"] = [True] * len(self.parts)
+        self.memory["wanted"] = [k < self.count for k in range(len(self.parts))]
         starts = self.poses_option(options) if "part_poses" in options else self.starts(cell, rng, options)
         for part, (at, turn) in zip(self.parts, starts, strict=True):
             cell.place(part.name, at, turn)
@@ -186,6 +187,10 @@ class PartsTask(Task):
             for part, here in zip(self.parts, self.memory["present"], strict=True)
         ]
         self.desired = goal_vector((0.0, 0.0, 0.0), 0.0, self.symmetry, self.limits())
+        self.begin()
+
+    def begin(self) -> None:
+        """Add to `memory` what the task must remember from the start."""
 
     def watch(self, cell: Cell, truth: TrueTool) -> None:
         """Judge every part and pass the turn on."""
@@ -251,7 +256,8 @@ class PartsTask(Task):
     def achieved(self, cell: Cell, truth: TrueTool) -> Vector:
         """Greatest speed of any part, whether the arm touches one, the hand's way to the next, and the criteria."""
         seated = self.memory["seated"]
-        reach = 0.0 if all(seated[: self.count]) else dist(self._poses[self.memory["current"]][0], self._tool)
+        done = all(s or not w for s, w in zip(seated, self.memory["wanted"], strict=True))
+        reach = 0.0 if done else dist(self._poses[self.memory["current"]][0], self._tool)
         return (
             0.0,
             0.0,
@@ -316,6 +322,7 @@ class PartsTask(Task):
         rows: int,
         gap: float,
         pitch: float,
+        centre: tuple[float, float] = (0.0, 0.0),
         jitter: float = 0.005,
         turn: float = 0.35,
     ) -> list[tuple[Triple, Quaternion]]:
@@ -329,6 +336,7 @@ class PartsTask(Task):
             rows: Rows, one behind the other in the closing direction.
             gap: Between rows, m.
             pitch: Between places in a row, m.
+            centre: Middle of the grid: outward from the middle of the reach and along the arc, m.
             jitter: By which a place may be off in each direction, m.
             turn: Largest yaw away from the closing direction, rad.
         """
@@ -342,7 +350,7 @@ class PartsTask(Task):
         for part, place in zip(self.parts, rng.permutation(len(places)).tolist(), strict=False):
             along, across = (v + rng.uniform(-jitter, jitter) for v in places[place])
             out, arc = (across, along) if self.closing else (along, across)
-            x, y, azimuth = self.around(out, arc)
+            x, y, azimuth = self.around(centre[0] + out, centre[1] + arc)
             yaw = azimuth + self.closing + rng.uniform(-turn, turn)
             found.append(((x, y, 0.5 * part.size[2]), about_z(yaw)))
         return found
