@@ -71,18 +71,21 @@ def paint(
         found.inverse[found.inverse > 1.0 / lens.near] = 0.0
         np.maximum.at(depths, found.pixel, found.inverse)
         hits = (found.inverse == depths.take(found.pixel)).nonzero()[0]
-        owner, inverse, values = found.owner.take(hits), found.inverse.take(hits), found.values.take(hits, axis=1)
-        axis = np.where(values[0] == inverse, 0, np.where(values[1] == inverse, 1, 2))
-        mantle = ((owner >= scene.boxes) & (values[2] * seen.near[2].take(owner) != inverse)).nonzero()[0]
-        # Fragments are ordered by primitive, so that what belongs to a primitive can be repeated, which is quick.
-        counts = np.bincount(owner.take(mantle), minlength=len(scene.half))
-        normal = seen.eye.repeat(counts, axis=1) + values.take(mantle, axis=1) / inverse.take(mantle)
+        owner, inverse, pixel = found.owner.take(hits), found.inverse.take(hits), found.pixel.take(hits)
+        # Fragments are ordered by primitive: boxes come before round ones, and what belongs to one is together.
+        split = int(owner.searchsorted(scene.boxes))
+        a, b = found.values[:2].take(hits[:split], axis=1)
+        axis = np.where(a == inverse[:split], 0, np.where(b == inverse[:split], 1, 2))
+        face = axis * len(scene.half) + owner[:split]
+        ray, counts = found.values.take(hits[split:], axis=1), np.bincount(owner[split:], minlength=len(scene.half))
+        cap = ray[2] * seen.near[2].repeat(counts) == inverse[split:]
+        normal = seen.eye.repeat(counts, axis=1) + ray / inverse[split:]
         normal[2] *= scene.ball.repeat(counts)
         for colour, coat in zip(canvas.colours, coats, strict=True):
-            painted = coat.faces.take(axis * len(scene.half) + owner)
-            if len(mantle):
-                painted[mantle] = coat.mantle(counts, normal)
-            colour.put(found.pixel.take(hits), painted)
+            colour.put(pixel[:split], coat.faces.take(face))
+            if split < len(hits):
+                mantle = coat.mantle(counts, normal)
+                colour.put(pixel[split:], np.where(cap, coat.faces[2].repeat(counts), mantle))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
