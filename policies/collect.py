@@ -7,7 +7,7 @@ actions at most, where batches of another size are summed in another order.
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,6 +99,7 @@ class Job:
         noise: Standard deviation of Gaussian noise on the motion sent, not on the gripper and not on the label.
         explore: Standard deviation of the exploration: how much faster or slower than the learner asks, held for
             `HOLD` ticks, because one tick of 33 ms alone changes next to nothing.
+        options: Reset options of every episode.
     """
 
     env: tuple[tuple[str, Any], ...]
@@ -106,6 +107,7 @@ class Job:
     actor: BatchActor | None = None
     noise: float = 0.0
     explore: float = 0.0
+    options: tuple[tuple[str, Any], ...] = ()
 
 
 _CELLS: dict[tuple[tuple[str, Any], ...], list[CellEnv]] = {}
@@ -154,7 +156,7 @@ class _Lane:
         self.seed = seed
         self.rng = np.random.default_rng((seed, 7))
         self.pace: NDArray[np.float64] | None = None
-        self.observation, info = self.env.reset(seed=seed)
+        self.observation, info = self.env.reset(seed=seed, options=dict(job.options))
         self.rows = [self.observation]
         self.actions: list[Array] = []
         self.labels: list[Array] = []
@@ -266,11 +268,19 @@ class Collectors:
         actor: BatchActor | None = None,
         noise: float = 0.0,
         explore: float = 0.0,
+        options: Mapping[str, Any] | None = None,
     ) -> list[Trajectory]:
         """Run one episode per seed; see `Job` for the arguments. The result is in the order of the seeds."""
         parts = max(1, self._workers)
         jobs = [
-            Job(env=self._env, seeds=tuple(seeds[k::parts]), actor=actor, noise=noise, explore=explore)
+            Job(
+                env=self._env,
+                seeds=tuple(seeds[k::parts]),
+                actor=actor,
+                noise=noise,
+                explore=explore,
+                options=tuple((options or {}).items()),
+            )
             for k in range(parts)
             if len(seeds) > k
         ]

@@ -12,6 +12,7 @@ import numpy as np
 import torch as th
 from numpy.typing import NDArray
 
+from ..envs.curriculum import Curriculum
 from ..robots.features import FeatureMap
 from .actor import layers_of
 from .collect import BatchActor, Collectors, Trajectory
@@ -164,15 +165,30 @@ class Imitation:
         collectors: Collectors,
         generator: th.Generator,
         on_loss: Callable[[float], None],
+        curriculum: Curriculum | None = None,
     ) -> None:
-        """One round: let the learner act (but not before the first fit), then fit."""
+        """One round: let the learner act (but not before the first fit), then fit.
+
+        Args:
+            actor: SB3 actor.
+            mean: Mean of each feature.
+            std: Standard deviation of each.
+            collectors: Who run episodes.
+            generator: Draws the batches.
+            on_loss: Called with the loss every 100 steps.
+            curriculum: Says at which level the learner acts, and is told how that went.
+        """
         recipe = self.recipe
         first, last = self.round < 0, self.round == recipe.rounds - 1
         if not first:
             start = self.seed + recipe.demonstrations + self.round * recipe.episodes
             episodes = collectors.collect(
-                range(start, start + recipe.episodes), actor=batch_actor(actor, self.features, mean, std)
+                range(start, start + recipe.episodes),
+                actor=batch_actor(actor, self.features, mean, std),
+                options={"level": curriculum.level} if curriculum else None,
             )
+            if curriculum:
+                curriculum.record(t.success for t in episodes)
             self.labels.add(episodes)
             self.steps += sum(len(t) for t in episodes)
             self.success = float(np.mean([t.success for t in episodes]))

@@ -21,6 +21,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.logger import Logger, configure
 
+from ..envs.curriculum import Curriculum
 from ..envs.env import CellEnv
 from ..robots.errors import RefusedError
 from ..robots.features import FeatureMap
@@ -68,6 +69,8 @@ def train(
     resume: bool = False,
     workers: int | None = None,
     quiet: bool = False,
+    level: str | None = None,
+    curriculum: bool = False,
     env: dict[str, Any] | None = None,
     recipe: tuple[ImitationRecipe, ImprovementRecipe] | None = None,
 ) -> Outcome:
@@ -83,6 +86,8 @@ def train(
         resume: Go on from the last checkpoint in `out`.
         workers: Collector processes; one per processor if not given.
         quiet: Show no progress.
+        level: Degree of difficulty, where the task has several.
+        curriculum: Let the learner climb to that level from the easiest one.
         env: Further keyword arguments of `CellEnv`.
         recipe: How much of what; the arm's own if not given.
 
@@ -96,7 +101,8 @@ def train(
         raise RefusedError(f"steps is {steps}; it must be at least 1")
     if seed < 0:
         raise RefusedError(f"seed is {seed}; it must not be negative")
-    run = _Run(task, robot, out, steps, seed, algo, env or {}, recipe)
+    more = {**(env or {}), **({"level": level} if level else {})}
+    run = _Run(task, robot, out, steps, seed, algo, more, recipe, curriculum=curriculum)
     try:
         run.open(resume=resume)
         collectors = Collectors(run.env_options, (os.cpu_count() or 1) if workers is None else workers)
@@ -122,6 +128,8 @@ class _Run:
         algo: str,
         env: dict[str, Any],
         recipe: tuple[ImitationRecipe, ImprovementRecipe] | None,
+        *,
+        curriculum: bool,
     ) -> None:
         self.env_options = {"task": task, "robot": robot, **env}
         self.env = CellEnv(**self.env_options)
@@ -137,7 +145,11 @@ class _Run:
         self.improved_rounds = 0
         self.best: dict[str, Any] = {}
         self.seconds = 0.0
+        work, levels = self.env.task, self.env.task.levels
+        self.curriculum = Curriculum.to(levels, levels[work.level] if levels else "") if curriculum else None
         self.identity = {"task": self.env.task_name, "robot": self.env.robot.name, "seed": seed, "algo": algo}
+        if levels:
+            self.identity["level"] = levels[work.level] + (" by curriculum" if curriculum else "")
 
     def open(self, *, resume: bool) -> None:
         """Make the folder, or read the checkpoint in it."""
@@ -225,18 +237,33 @@ class _Run:
         self.generator.set_state(saved["generator"])
         self.seconds = saved["seconds"]
         self.best = saved["best"]
+        if self.curriculum and saved["curriculum"]:
+            self.curriculum.load_state(saved["curriculum"])
 
     def _imitate(self, collectors: Collectors, logger: Logger, advance: Callable[[str], None]) -> None:
         im = self.imitation
         while im.round < im.recipe.rounds:
             started = time.monotonic()
             losses: list[float] = []
-            im.run_round(self.model.policy.actor, self.mean, self.std, collectors, self.generator, losses.append)
+            im.run_round(
+                self.model.policy.actor,
+                self.mean,
+                self.std,
+                collectors,
+                self.generator,
+                losses.append,
+                self.curriculum,
+            )
             self.seconds += time.monotonic() - started
             self._save()
             loss = losses[-1] if losses else float("nan")
-            self._log(logger, {"imitate/success": im.success, "imitate/loss": loss}, im.steps)
-            advance(f"success {im.success:.2f}, loss {loss:.4f}")
+            values = {"imitate/success": im.success, "imitate/loss": loss}
+            where = ""
+            if self.curriculum:
+                values["imitate/level"] = float(self.curriculum.at)
+                where = f", level {self.curriculum.level}"
+            self._log(logger, values, im.steps)
+            advance(f"success {im.success:.2f}, loss {loss:.4f}{where}")
 
     def _replay(self, capacity: int) -> Replay:
         r = self.recipe
@@ -333,6 +360,7 @@ class _Run:
                 "generator": self.generator.get_state(),
                 "seconds": self.seconds,
                 "best": self.best,
+                "curriculum": self.curriculum.state() if self.curriculum else None,
                 "improvement": improvement,
             },
         )
@@ -341,6 +369,8 @@ class _Run:
         write_whole(self.out / "model.zip", self.model.save)
         command = shlex.join(["genba", "train", self.env.task_name, "--robot", self.env.robot.name])
         command += f" --seed {self.seed} --algo {self.algo}" + (f" --steps {self.steps}" if self.steps else "")
+        command += f" --level {self.env_options['level']}" if "level" in self.env_options else ""
+        command += " --curriculum" if self.curriculum else ""
         write_run(
             self.out / "run.json",
             env=self.env,

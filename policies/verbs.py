@@ -32,6 +32,8 @@ def train(options: argparse.Namespace) -> tuple[str, int]:
             seed=options.seed,
             algo=options.algo,
             resume=options.resume,
+            level=options.level,
+            curriculum=options.curriculum,
         )
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; go on with: {_again(options)}") from None
@@ -49,6 +51,8 @@ def _again(options: argparse.Namespace) -> str:
     words += ["--steps", str(options.steps)] if options.steps else []
     words += ["--seed", str(options.seed)] if options.seed else []
     words += ["--algo", options.algo] if options.algo else []
+    words += ["--level", options.level] if options.level else []
+    words += ["--curriculum"] if options.curriculum else []
     return shlex.join([*words, "--resume"])
 
 
@@ -60,6 +64,8 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=positive, help="environment steps of reinforcement learning")
     parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--algo", help="recipe; imitate and then improve if not given")
+    parser.add_argument("--level", help="degree of difficulty, where the task has several")
+    parser.add_argument("--curriculum", action="store_true", help="climb to that level from the easiest one")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 
 
