@@ -8,13 +8,17 @@ TYPING := $(VENV)/typing
 TORCH := $(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-realtime lint types bench clean
+.PHONY: demo test test-suite test-realtime lint types bench clean
 
 demo: $(VENV)/.train
 	$(BIN)/genba demo
 
 test: $(VENV)/.dev lint types
-	$(BIN)/python -m pytest -n 2 -m "not realtime"
+	$(BIN)/python -m pytest -n 2 -m "not realtime and not suite"
+
+# 200 seeds of every expert, 300 episodes of chance: an hour on two processors.
+test-suite: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m suite
 
 # Twin, host and witness each need a processor when it is their turn: not beside other work, and not in parallel.
 test-realtime: $(VENV)/.dev

@@ -26,12 +26,11 @@ def failures(env: CellEnv, seeds: range) -> list[int]:
 
 
 def test_expert_does_its_task(env: CellEnv) -> None:
-    """25 episodes cannot prove 95 %; they would show a fall below 80 % (Wilson lower bound, one failure allowed)."""
-    failed = failures(env, range(25))
-    assert wilson_interval(25 - len(failed), 25)[0] >= 0.80, f"seeds {failed}"
+    """Four episodes prove little, but that nothing is broken; the proof takes an hour, see below."""
+    assert len(failures(env, range(4))) <= 1
 
 
-@pytest.mark.slow
+@pytest.mark.suite
 def test_expert_does_its_task_in_95_of_100_cases(env: CellEnv) -> None:
     """Over 200 seeds, of which four may fail: the one-sided lower bound at 95 % confidence then lies above 95 %."""
     failed = failures(env, range(10_000, 10_200))

@@ -13,8 +13,9 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check
 
 from genba.envs.cell import Cell
 from genba.envs.env import CellEnv
+from genba.envs.randomize import Randomization
 from genba.envs.tasks import load_task, task_names
-from genba.robots.description import load_robot
+from genba.robots.description import load_robot, robot_names
 from genba.robots.errors import RefusedError
 
 Make = Callable[..., CellEnv]
@@ -105,9 +106,10 @@ def test_success_is_told_as_a_bool_with_every_condition_by_name(env: CellEnv) ->
     _, info = env.reset(seed=0)
     for _ in range(3):
         assert type(info["is_success"]) is bool
-        assert set(info["success_terms"]) == {
-            "position_m", "yaw_rad", "tilt_rad", "speed_m_s", "spin_rad_s", "released", "held_s"
-        }  # fmt: skip
+        success = env.task.success
+        pose = {"position_m", "yaw_rad", "tilt_rad"} if success.pose else set()
+        always = {"speed_m_s", "spin_rad_s", "released", "held_s"}
+        assert set(info["success_terms"]) == pose | always | {c.name for c in success.criteria}
         for row in info["success_terms"].values():
             assert set(row) == {"value", "limit", "ok"}
             assert type(row["value"]) is float
@@ -144,7 +146,7 @@ def test_action_of_another_shape_is_refused_and_nothing_moves(env: CellEnv) -> N
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"gaol": (0.2, 0.0, 0.05, 0.0)}, "goal"),
+        ({"gaol": (0.2, 0.0, 0.05, 0.0)}, "unknown reset option 'gaol'; there are"),
         ({"goal": (nan, 0.0, 0.05, 0.0)}, "x, y, z in m and yaw"),
         ({"goal": (0.2, inf, 0.05, 0.0)}, "x, y, z in m and yaw"),
         ({"goal": (0.2, 0.0, 0.05)}, "x, y, z in m and yaw"),
@@ -162,6 +164,8 @@ def test_action_of_another_shape_is_refused_and_nothing_moves(env: CellEnv) -> N
 def test_reset_option_that_does_not_fit_is_refused_with_what_is_allowed(
     env: CellEnv, options: dict[str, object], said: str
 ) -> None:
+    if "goal" in options and "goal" not in env.task.option_names:
+        said = "unknown reset option 'goal'"
     env.reset(seed=0)
     with pytest.raises(RefusedError, match=said) as refused:
         env.reset(seed=0, options=options)
@@ -184,10 +188,14 @@ def test_joint_start_out_of_range_is_refused_joint_by_joint(env: CellEnv, bad: f
 
 def test_goal_and_start_are_where_they_were_asked_for(env: CellEnv) -> None:
     rng = np.random.default_rng(0)
+    start = [j.home + 0.01 for j in env.robot.joints]
+    env.reset(seed=0, options={"joint_positions": start})
+    assert env.arm.true_positions()[0] == pytest.approx(start, abs=1e-12)
+    if "goal" not in env.task.option_names:
+        return
     for seed in range(5):
-        z = 0.013 if env.task.gripper else None
+        z = env.task.desired[2] if env.task.gripper else None
         x, y, z, yaw = env.task.sample_pose(rng, (z, z) if z else None)
-        start = [j.home + 0.01 for j in env.robot.joints]
         observation, _ = env.reset(seed=seed, options={"goal": (x, y, z, yaw), "joint_positions": start})
         assert observation["desired_goal"][:3] == pytest.approx((x, y, z), abs=1e-6)
         assert env.arm.true_positions()[0] == pytest.approx(start, abs=1e-12)
@@ -195,7 +203,7 @@ def test_goal_and_start_are_where_they_were_asked_for(env: CellEnv) -> None:
         assert all((again[g] == observation[g]).all() for g in again)
 
 
-@pytest.mark.parametrize("robot", ["so101", "panda"])
+@pytest.mark.parametrize("robot", robot_names())
 def test_part_lies_where_it_was_asked_for_and_never_in_the_nest(robot: str, make: Make) -> None:
     env = make("PickPlace", robot)
     reach = env.robot.reach
@@ -214,7 +222,11 @@ def test_part_lies_where_it_was_asked_for_and_never_in_the_nest(robot: str, make
     [
         ({"robot": "hal"}, "panda, so101"),
         ({"tolerance": "cosmic"}, "servo, lab, industrial"),
-        ({"obs": "smell"}, "state"),
+        ({"obs": "smell"}, "state, rgb, state\\+rgb"),
+        ({"depth": True}, "needs cameras"),
+        ({"camera_backend": "magic", "obs": "rgb"}, "cpu, gl"),
+        ({"level": "trivial"}, "level"),
+        ({"randomize": "a bit"}, "off, nominal, wide"),
         ({"reward": "money"}, "sparse, dense"),
         ({"control": "telepathy"}, "ee_delta"),
         ({"render_mode": "ascii"}, "human, rgb_array"),
@@ -225,12 +237,13 @@ def test_part_lies_where_it_was_asked_for_and_never_in_the_nest(robot: str, make
 )
 @pytest.mark.parametrize("task", task_names())
 def test_unknown_choice_is_refused_with_those_there_are(task: str, options: dict[str, object], said: str) -> None:
+    robots = load_task(task).robots or ("so101",)
     with pytest.raises(RefusedError, match=said):
-        CellEnv(**{"task": task, "robot": "so101", **options})
+        CellEnv(**{"task": task, "robot": robots[0], **options})
 
 
 def test_unknown_task_is_refused_with_those_there_are() -> None:
-    with pytest.raises(RefusedError, match="PickPlace, TeachPoint"):
+    with pytest.raises(RefusedError, match=r"PickPlace.*TeachPoint"):
         CellEnv("TeachPint")
     assert load_task("teach_point") is load_task("genba/TeachPoint-v0") is load_task("TeachPoint")
 
@@ -313,3 +326,62 @@ def test_window_without_a_display_is_refused_in_one_line(display: str | None, mo
     env = CellEnv("TeachPoint", "so101")
     assert env.metadata["render_modes"] == ["rgb_array"]
     env.close()
+
+
+# -- what differs between episodes, and what cameras see -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", ["nominal", "wide"])
+def test_what_was_drawn_is_told_once_and_belongs_to_seed_and_saved_moment(
+    combination: Combination, make: Make, preset: str
+) -> None:
+    env = make(*combination, randomize=preset)
+    observation, info = env.reset(seed=3)
+    told = info["randomization"]
+    assert len(told["actuator_gain"]) == len(env.robot.actuator_names)
+    assert len(told["part_mass"]) == len(env.cell.parts)
+    assert "randomization" not in env.step(np.zeros(env.action_space.shape, np.float32))[4]
+    saved = env.save_state()
+
+    def future() -> list[bytes]:
+        seen, rows = observation, []
+        for _ in range(12):
+            seen = env.step(env.expert_action(seen))[0]
+            rows.append(b"".join(seen[group].tobytes() for group in sorted(seen)))
+        return rows
+
+    first = future()
+    assert env.reset(seed=4)[1]["randomization"] != told
+    future()
+    again, info = env.reset(seed=3)
+    assert info["randomization"] == told
+    assert all((again[group] == observation[group]).all() for group in again)
+    env.restore_state(saved)
+    assert future() == first
+    env.remove_state(saved)
+
+
+def test_randomization_that_is_off_says_nothing_and_changes_nothing(combination: Combination, make: Make) -> None:
+    plain, ranges = make(*combination), make(*combination, randomize=Randomization())
+    a, info = plain.reset(seed=2)
+    b, _ = ranges.reset(seed=2)
+    assert info["randomization"] == {}
+    assert all((a[group] == b[group]).all() for group in a)
+
+
+def test_cameras_add_pictures_and_take_away_what_they_show(combination: Combination, make: Make) -> None:
+    both, only = make(*combination, obs="state+rgb"), make(*combination, obs="rgb", depth=True)
+    plain = make(*combination)
+    state, _ = plain.reset(seed=1)
+    seen, _ = both.reset(seed=1)
+    blind, _ = only.reset(seed=1)
+    assert all((seen[group] == state[group]).all() for group in state)
+    assert both.observation_space.contains(seen)
+    assert only.observation_space.contains(blind)
+    hidden = sum(f.size for f in plain.spec_.observation if f.source == "parts" or f.name in plain.task.told_by_camera)
+    assert len(blind["observation"]) == len(state["observation"]) - hidden
+    for mount in plain.task.cameras:
+        assert (blind[f"{mount.name}_rgb"] == seen[f"{mount.name}_rgb"]).all()
+        assert blind[f"{mount.name}_rgb"].std() > 5.0
+        assert blind[f"{mount.name}_depth"].min() > 0.0
+    assert (only.expert_action(blind) == plain.expert_action(state)).all()
