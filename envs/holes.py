@@ -8,6 +8,9 @@ from math import cos, pi, sin
 from .body import Body, Box, Colour, Quaternion, about, about_z
 
 STEEL: Colour = (0.36, 0.42, 0.52, 1.0)
+# m by which the walls stand back below a chamfer, whose lower edges make the fit. What slides down a chamfer sinks into
+# it by as much, and would come to stand on the walls' upper edge.
+RELIEF = 0.00004
 BRIGHT: Colour = (0.22, 0.50, 0.80, 1.0)
 
 
@@ -38,11 +41,12 @@ def hole_block(
     """
     a, top = 0.5 * hole, floor + depth
     outer, low = a + wall, top - chamfer
+    b = a + (RELIEF if chamfer > 0.0 else 0.0)
     boxes = [Box(half=(outer, outer, 0.5 * floor), at=(0.0, 0.0, 0.5 * floor), colour=colour)]
-    z, half, w = 0.5 * (floor + low), 0.5 * (low - floor), 0.5 * wall
+    z, half, w = 0.5 * (floor + low), 0.5 * (low - floor), 0.5 * (outer - b)
     for side in (-1.0, 1.0):
-        boxes.append(Box(half=(outer, w, half), at=(0.0, side * (a + w), z), colour=colour))
-        boxes.append(Box(half=(w, a, half), at=(side * (a + w), 0.0, z), colour=colour))
+        boxes.append(Box(half=(outer, w, half), at=(0.0, side * (b + w), z), colour=colour))
+        boxes.append(Box(half=(w, b, half), at=(side * (b + w), 0.0, z), colour=colour))
     if chamfer > 0.0:
         # Slabs 1 mm thick whose upper faces rise at 45 degrees from the edge of the hole.
         t, length = 0.0005, 0.5 * chamfer * 2.0**0.5
