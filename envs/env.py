@@ -222,7 +222,6 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self._parts.reset(
             rng,
             lambda: self.task.sensed(self.cell),
-            self.horizon,
             bias_factor=draw.sense_bias,
             noise_factor=draw.sense_noise,
         )

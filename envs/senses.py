@@ -9,6 +9,8 @@ from ..robots.observation import Field
 from ..robots.state import Vector
 from .task import SenseNoise
 
+BLOCK = 64  # readings whose errors are drawn together
+
 
 class PoseSense:
     """Part poses with a bias for the episode, noise for each reading, and an age in ticks."""
@@ -29,7 +31,13 @@ class PoseSense:
         self._kinds = tuple(_kind(f) for f in fields)
         self._symmetry = symmetry
         self._noise = noise
+        widths = {"length": 1.0, "yaw": 0.5, "exact": 0.0}
+        self._width = sum(int(size * widths[kind]) for size, kind in zip(self._sizes, self._kinds, strict=True))
+        self._seed: int | None = None
+        self._bias = np.zeros(self._width)
+        self._factor = 1.0
         self._rows: list[list[float]] = []
+        self._block = -1
         self._delay = 0
         self._past: list[dict[str, Vector]] = []
         self._at = 0
@@ -39,53 +47,71 @@ class PoseSense:
         self,
         rng: np.random.Generator,
         give: Callable[[], dict[str, Vector]],
-        horizon: int,
         *,
         bias_factor: float = 1.0,
         noise_factor: float = 1.0,
     ) -> None:
-        """Draw all of an episode's errors at once.
+        """Begin an episode: draw the errors that stay, and what later ones are drawn from.
 
         Args:
             rng: The environment's generator.
             give: Returns the true values.
-            horizon: Ticks for which readings are needed.
             bias_factor: On the error that stays for the episode.
             noise_factor: On the error of one reading.
         """
         self._give = give
         self._past = []
         self._at = 0
+        self._rows = []
+        self._block = -1
+        self._delay = 0
         if self._noise is None or not self.fields:
-            self._rows, self._delay = [], 0
+            self._seed = None
             return
         low, high = self._noise.delay_ticks
         self._delay = int(rng.integers(low, high + 1))
-        widths = {"length": 1.0, "yaw": 0.5, "exact": 0.0}
-        width = sum(int(size * widths[kind]) for size, kind in zip(self._sizes, self._kinds, strict=True))
-        bias = bias_factor * rng.standard_normal(width)
-        each = noise_factor * rng.standard_normal((horizon + 2, width))
-        columns: list[npt.NDArray[np.float64]] = []
+        self._bias = bias_factor * rng.standard_normal(self._width)
+        self._factor = noise_factor
+        self._seed = int(rng.integers(2**63))
+
+    def _errors(self) -> list[float]:
+        """Errors of the present reading.
+
+        They are drawn by the block, from a generator of the block's own, so that a reset costs the same for a long
+        episode as for a short one and nothing but a seed has to be saved.
+        """
+        block, row = divmod(self._at, BLOCK)
+        if block != self._block:
+            self._block = block
+            self._rows = self._draw(np.random.default_rng((self._seed or 0, block)))
+        return self._rows[row]
+
+    def _draw(self, rng: np.random.Generator) -> list[list[float]]:
+        """A block of errors: m for lengths, cosine and sine of the error for yaws."""
+        noise = self._noise or SenseNoise()
+        each = self._factor * rng.standard_normal((BLOCK, self._width))
+        columns: list[npt.NDArray[np.float64]] = [np.empty((BLOCK, 0))]
         at = 0
         for size, kind in zip(self._sizes, self._kinds, strict=True):
             if kind == "length":
                 cut = slice(at, at + size)
-                columns.append(self._noise.position_bias * bias[cut] + self._noise.position_noise * each[:, cut])
+                columns.append(noise.position_bias * self._bias[cut] + noise.position_noise * each[:, cut])
                 at += size
             elif kind == "yaw":
                 for _ in range(size // 2):
-                    angle = self._noise.yaw_bias * bias[at] + self._noise.yaw_noise * each[:, at]
+                    angle = noise.yaw_bias * self._bias[at] + noise.yaw_noise * each[:, at]
                     turned = self._symmetry * angle
                     columns.append(np.stack([np.cos(turned), np.sin(turned)], axis=1))
                     at += 1
-        self._rows = np.concatenate(columns, axis=1).tolist() if columns else [[]]
+        rows: list[list[float]] = np.concatenate(columns, axis=1).tolist()
+        return rows
 
     def read(self) -> Mapping[str, Vector]:
         """The newest reading, `delay` ticks old; one tick passes with each call."""
         if not self.fields:
             return {}
         values = self._give()
-        if self._rows:
+        if self._seed is not None:
             values = self._spoil(values)
         past = self._past
         past.append(values)
@@ -94,7 +120,7 @@ class PoseSense:
         return past[0]
 
     def _spoil(self, values: dict[str, Vector]) -> dict[str, Vector]:
-        errors = self._rows[min(self._at, len(self._rows) - 1)]
+        errors = self._errors()
         self._at += 1
         poor: dict[str, Vector] = {}
         at = 0
@@ -116,11 +142,12 @@ class PoseSense:
 
     def snapshot(self) -> tuple[object, ...]:
         """What the next readings depend on."""
-        return self._rows, self._delay, list(self._past), self._at, self._give
+        return self._seed, self._bias, self._factor, self._delay, list(self._past), self._at, self._give
 
     def restore(self, saved: tuple[object, ...]) -> None:
         """Go back to a snapshot."""
-        self._rows, self._delay, past, self._at, self._give = saved  # type: ignore[assignment]
+        self._seed, self._bias, self._factor, self._delay, past, self._at, self._give = saved  # type: ignore[assignment]
+        self._block = -1
         self._past = list(past)  # type: ignore[call-overload]
 
 

@@ -94,7 +94,6 @@ class CellWorld:
             tuple(field for field in fields if field.source == "job"), lambda: self.task.sensed(self.cell)
         )
         self._goal = TruthSense("goal", spec.desired_goal, lambda: self.task.desired)
-        self._horizon = round(self.task.horizon_s * robot.control_rate_hz)
         self._per_tick = max(1, round(1.0 / (robot.control_rate_hz * self.period)))
         self._hold_ticks = round(self.task.success.hold_s * robot.control_rate_hz)
         self._steps = self._held = 0
@@ -131,7 +130,7 @@ class CellWorld:
         rng.uniform(-START_SPREAD, START_SPREAD, len(self.robot.joints))  # where CellEnv would put the arm
         self.cell.begin_reset()
         self.task.place(self.cell, rng, {})
-        self._parts.reset(rng, lambda: self.task.sensed(self.cell), self._horizon)
+        self._parts.reset(rng, lambda: self.task.sensed(self.cell))
         self._held = 0
         self._watch()
 
