@@ -8,12 +8,13 @@ subtracted round by round. Where the machine does something else, the caches are
 empty cell grow; wall time means something only on an idle machine with two processors.
 """
 
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing import active_children
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -25,37 +26,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 from genba.envs import make_vec
 
 STEPS = 5  # vector steps a slice
-TERMS = ("position_m", "yaw_rad", "tilt_rad", "speed_m_s", "spin_rad_s", "released", "held_s")
-Step = tuple[dict[str, Any], float, bool, bool, dict[str, Any]]
-
-
-class Empty(gym.Env[Any, Any]):
-    """A cell without physics that returns as much as PickPlace does."""
-
-    def __init__(self) -> None:
-        sizes = {"observation": 44, "achieved_goal": 10, "desired_goal": 10}
-        boxes = {name: gym.spaces.Box(-1.0, 1.0, (size,), np.float32) for name, size in sizes.items()}
-        self.observation_space = gym.spaces.Dict(boxes)
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (5,), np.float32)
-        self._seen = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
-        self._count = 0
-
-    def reset(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin."""
-        self._count = 0
-        return self._seen, self._info()
-
-    def step(self, action: Any) -> Step:
-        """Count."""
-        self._count += 1
-        return self._seen, -1.0, False, self._count >= 450, self._info()
-
-    def _info(self) -> dict[str, Any]:
-        terms = {name: {"value": 0.1 * self._count, "limit": 0.01, "ok": False} for name in TERMS}
-        return {"is_success": False, "success_terms": terms, "met": False}
-
-
-gym.register("Empty-v0", Empty)
 
 
 class Bare:
@@ -113,6 +83,12 @@ def cpu_of(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
+def descendants(pid: int) -> set[int]:
+    """All processes that a process and its children have started."""
+    children = {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    return children.union(*map(descendants, children))
+
+
 def compete(env_id: str, n: int, rounds: int) -> dict[str, Contestant]:
     """Let all step the same cells in turns."""
 
@@ -130,15 +106,14 @@ def compete(env_id: str, n: int, rounds: int) -> dict[str, Contestant]:
     }
     found: dict[str, Contestant] = {}
     for name, kind in kinds.items():
-        before = {child.pid for child in active_children()}
+        before = descendants(os.getpid())
         vector = kind()
         if isinstance(vector, AsyncVectorEnv):
             vector.reset(seed=0)
         elif not isinstance(vector, Bare):
             vector.seed(0)
             vector.reset()
-        new = [child.pid for child in active_children() if child.pid not in before]
-        found[name] = Contestant(vector=vector, pids=[pid for pid in new if pid is not None])
+        found[name] = Contestant(vector=vector, pids=sorted(descendants(os.getpid()) - before))
     size = make().action_space.shape or ()
     rng = np.random.default_rng(0)
     for _ in range(rounds + 1):
@@ -163,7 +138,10 @@ def main() -> None:
     n = int(sys.argv[2]) if len(sys.argv) > 2 else 16
     rows = []
     tables = {}
-    for what, env_id in (("an empty cell", "Empty-v0"), ("PickPlace so101", "genba.envs:genba/PickPlace-v0")):
+    for what, env_id in (
+        ("an empty cell", "_empty_cell:Empty-v0"),
+        ("PickPlace so101", "genba.envs:genba/PickPlace-v0"),
+    ):
         found = compete(env_id, n, rounds)
         alone, one, two = (found[k] for k in ("the cells alone", "make_vec, 1 worker", "make_vec, 2 workers"))
         for name, contestant in (("1 worker", one), ("2 workers", two)):

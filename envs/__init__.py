@@ -28,8 +28,7 @@ def make_vec(id: str, n: int, workers: int = 0, *, seed: int | None = None, **op
     no `if __name__ == "__main__":`.
 
     Args:
-        id: `PickPlace`, `genba/PickPlace-v0`, any other registered id; or `module:id`, so that workers, too, import
-            the module that registers it.
+        id: `PickPlace`, `genba/PickPlace-v0`, any other registered id, or `module:id`.
         n: How many cells.
         workers: Processes beside this one, at most n; with 0 all cells are here.
         seed: Cell k starts its first episode with seed + k; at random if not given. `seed()` does the same later.

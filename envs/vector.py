@@ -9,49 +9,21 @@ gives, to the bit.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from multiprocessing.reduction import ForkingPickler
+from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.envs.registration import EnvSpec
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from ..robots.errors import RefusedError
 from .tasks import load_task, task_names
-from .vector_cells import Block, Cells, Info, Packer, Space, full_name, parts, row
+from .vector_cells import Block, Here, Info, Space, full_name, parts, row
 from .vector_worker import Memory, Worker
 
 Wrapper = gym.Wrapper[Any, Any, Any, Any]
-
-
-class Here:
-    """Cells in this process, asked like those of a worker."""
-
-    def __init__(self, count: int) -> None:
-        """There will be so many cells."""
-        self.count = count
-        self.cells = Cells()
-        self._pack = Packer()
-        self._todo: tuple[str, tuple[Any, ...]] = ("close", ())
-
-    def ask(self, name: str, *args: Any) -> None:
-        """Note what is to be done; `answer` does it."""
-        self._todo = name, args
-
-    def answer(self) -> Any:
-        """Do it."""
-        name, args = self._todo
-        result = getattr(self.cells, name)(*args)
-        # A task may fill the same info again and again; a copy by pickling costs a seventh of a deepcopy.
-        return ForkingPickler.loads(self._pack(result)) if name == "step" else result
-
-    def leave(self) -> None:
-        """Nothing to do before `close`."""
-
-    def close(self) -> None:
-        """Close the cells."""
-        self.cells.close()
 
 
 class CellVecEnv(VecEnv):
@@ -67,7 +39,9 @@ class CellVecEnv(VecEnv):
         if n < 1 or not 0 <= workers <= n:
             raise RefusedError(f"{n} cells in {workers} workers: give at least one cell, and at least one to a worker")
         try:
-            block, (observation_space, action_space, metadata) = self._open(full_id(env_id), n, workers, options)
+            block, (observation_space, action_space, metadata) = self._open(
+                spec_of(env_id, elsewhere=workers > 0), n, workers, options
+            )
             self._observations = {key: block[f"observation {key}"] for key in parts(observation_space)}
             self._actions, self._rewards, self._dones = block["action"], block["reward"], block["done"]
             super().__init__(n, observation_space, action_space)
@@ -79,20 +53,20 @@ class CellVecEnv(VecEnv):
             self.seed(seed)
 
     def _open(
-        self, env_id: str, n: int, workers: int, options: Mapping[str, Any]
+        self, spec: EnvSpec, n: int, workers: int, options: Mapping[str, Any]
     ) -> tuple[Block, tuple[Space, Space, dict[str, Any]]]:
         """Build all cells; workers do it at the same time."""
         if not workers:
             here = Here(n)
             self._crews.append(here)
-            built = here.cells.build(env_id, options, n)
+            built = here.cells.build(spec, options, n)
             block = np.zeros(n, row(*built[:2]))
             here.cells.attach(block)
             return block, built
         with closing(Memory()) as memory:
             for k in range(workers):
                 self._crews.append(Worker(memory, k, n // workers + (k < n % workers)))
-            built = self._all("build", lambda first, last: (env_id, options, last - first))[0]
+            built = self._all("build", lambda first, last: (spec, options, last - first))[0]
             block = memory.block(workers, n, *built[:2])
             self._all("share", lambda first, last: (workers, n, first))
         return block, built
@@ -239,13 +213,26 @@ def _answers(crews: Sequence[Here | Worker]) -> list[Any]:
     return found
 
 
-def full_id(name: str) -> str:
-    """Gymnasium's id of a task, or of anything else that is registered or brings its module, as `module:id`.
+def spec_of(name: str, *, elsewhere: bool) -> EnvSpec:
+    """Gymnasium's recipe of a task, or of anything else that is registered or that a module registers, as `module:id`.
+
+    Args:
+        name: See `genba.envs.make_vec`.
+        elsewhere: Whether other processes must be able to follow the recipe.
 
     Raises:
         UnknownNameError: If there is no such task.
+        RefusedError: If the module does not register the id, or if other processes have no way to what it makes.
     """
-    if ":" in name or name in gym.registry:
-        return name
-    wanted = load_task(name)
-    return next(f"genba/{task}-v0" for task in task_names() if load_task(task) is wanted)
+    module, _, env_id = name.rpartition(":")
+    if module:
+        import_module(module)
+        if env_id not in gym.registry:
+            raise RefusedError(f"module {module!r} registers no environment {env_id!r}")
+    elif env_id not in gym.registry:
+        wanted = load_task(name)
+        env_id = next(f"genba/{task}-v0" for task in task_names() if load_task(task) is wanted)
+    spec = gym.spec(env_id)
+    if elsewhere and getattr(spec.entry_point, "__module__", "") == "__main__":
+        raise RefusedError(f"{env_id} is made in the calling script, which workers do not import: make it in a module")
+    return spec

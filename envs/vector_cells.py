@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import OrderEnforcing
 
 from ..robots.errors import RefusedError
@@ -55,11 +56,11 @@ class Cells:
         """There are none before `build`."""
         self.envs: list[gym.Env[Any, Any]] = []
 
-    def build(self, env_id: str, options: Mapping[str, Any], count: int) -> tuple[Space, Space, dict[str, Any]]:
+    def build(self, spec: EnvSpec, options: Mapping[str, Any], count: int) -> tuple[Space, Space, dict[str, Any]]:
         """Build the cells.
 
         Args:
-            env_id: Gymnasium's id.
+            spec: Gymnasium's recipe.
             options: Keyword arguments of `gymnasium.make`.
             count: How many.
 
@@ -67,7 +68,7 @@ class Cells:
             Spaces of observation and action, and the metadata.
         """
         for _ in range(count):
-            env: gym.Env[Any, Any] = gym.make(env_id, **{"disable_env_checker": True, **options})
+            env: gym.Env[Any, Any] = gym.make(spec, **{"disable_env_checker": True, **options})
             # Attributes are to be set on the cell, and a vector is reset before it is stepped.
             self.envs.append(env.env if isinstance(env, OrderEnforcing) else env)
         first = self.envs[0]
@@ -158,6 +159,35 @@ class Packer:
         self._pickler.dump(thing)
         self._pickler.clear_memo()
         return self._buffer.getvalue()
+
+
+class Here:
+    """Cells in this process, asked like those of a worker."""
+
+    def __init__(self, count: int) -> None:
+        """There will be so many cells."""
+        self.count = count
+        self.cells = Cells()
+        self._pack = Packer()
+        self._todo: tuple[str, tuple[Any, ...]] = ("close", ())
+
+    def ask(self, name: str, *args: Any) -> None:
+        """Note what is to be done; `answer` does it."""
+        self._todo = name, args
+
+    def answer(self) -> Any:
+        """Do it."""
+        name, args = self._todo
+        result = getattr(self.cells, name)(*args)
+        # A task may fill the same info again and again; a copy by pickling costs a seventh of a deepcopy.
+        return ForkingPickler.loads(self._pack(result)) if name == "step" else result
+
+    def leave(self) -> None:
+        """Nothing to do before `close`."""
+
+    def close(self) -> None:
+        """Close the cells."""
+        self.cells.close()
 
 
 def full_name(kind: type) -> str:

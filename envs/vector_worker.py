@@ -197,7 +197,11 @@ class Worker:
 
 def _kin(kind: type[Exception], text: str) -> GenbaError:
     """An error of some kind that is a GenbaError, too."""
-    both: Any = kind if issubclass(kind, GenbaError) else type(kind.__name__, (GenbaError, kind), {})
+    both: Any = kind
+    if kind is Exception:
+        both = GenbaError
+    elif not issubclass(kind, GenbaError):
+        both = type(kind.__name__, (GenbaError, kind), {})
     found: GenbaError = both.__new__(both, text)
     found.args = (text,)
     return found

@@ -82,12 +82,16 @@ class Odd(gym.Wrapper[Any, Any, Any, Any]):
     """A wrapper to be found."""
 
 
+class Mishap(Exception):  # noqa: N818 - an error of a stranger
+    """Not known to anybody."""
+
+
 class Failing(Strange):
     """Goes wrong in the way that its action names."""
 
     def __init__(self) -> None:
         super().__init__(plain=True, discrete=True)
-        self.action_space = spaces.Discrete(9)
+        self.action_space = spaces.Discrete(99)
 
     def step(self, action: Any) -> Step:
         wrong: list[Exception] = [
@@ -99,6 +103,7 @@ class Failing(Strange):
             KeyError("a key"),
             OSError("a file"),
             AttributeError("an attribute"),
+            Mishap("anything"),
         ]
         if action < len(wrong):
             raise wrong[action]

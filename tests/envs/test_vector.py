@@ -288,6 +288,7 @@ def test_sb3_learns_the_same_weights(vec: MakeVec) -> None:
         (5, KeyError, "a key"),
         (6, OSError, "a file"),
         (7, AttributeError, "an attribute"),
+        (8, GenbaError, "anything"),
     ],
 )
 def test_error_in_a_worker_arrives_as_it_is_and_the_rest_goes_on(
@@ -296,7 +297,7 @@ def test_error_in_a_worker_arrives_as_it_is_and_the_rest_goes_on(
     mine = vec("strange_cells:Failing-v0", 4, 2, seed=1)
     first = mine.reset()
     with pytest.raises(GenbaError) as caught:
-        mine.step(np.array([8, action, 8, 8]))
+        mine.step(np.array([98, action, 98, 98]))
     assert isinstance(caught.value, kind)
     assert said in str(caught.value)
     if issubclass(kind, GenbaError):
@@ -304,7 +305,7 @@ def test_error_in_a_worker_arrives_as_it_is_and_the_rest_goes_on(
     assert "strange_cells.py" in caught.value.__notes__[0]
     mine.seed(1)
     same(mine.reset(), first)
-    mine.step(np.full(4, 8))
+    mine.step(np.full(4, 98))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -334,7 +335,7 @@ def test_worker_that_is_killed_is_named_and_the_others_can_be_closed(vec: MakeVe
         with pytest.raises(GenbaError, match="worker 1 has ended with exit code -9"):
             mine.env_method("end", indices=2)
     with pytest.raises(GenbaError, match="worker 1 has ended"):
-        mine.step(np.full(4, 8))
+        mine.step(np.full(4, 98))
     assert mine.env_method("pid", indices=0) == [first]
     mine.close()
     assert gone([first, third])
@@ -366,6 +367,26 @@ def test_observations_that_are_no_arrays_are_refused(workers: int, vec: MakeVec)
 @pytest.mark.parametrize("name", ["TeachPoint", "teach_point", "genba/TeachPoint-v0", "genba.envs:genba/TeachPoint-v0"])
 def test_task_goes_by_all_its_names(name: str, vec: MakeVec) -> None:
     assert vec(name, 1).get_attr("task_name") == ["TeachPoint"]
+
+
+def test_recipe_reaches_workers_without_being_registered_there(vec: MakeVec, monkeypatch: pytest.MonkeyPatch) -> None:
+    import strange_cells  # type: ignore[import-not-found]
+
+    gym.register("Here-v0", strange_cells.Strange, kwargs={"heavy": 3})
+    monkeypatch.setattr(gym.registry["Here-v0"], "max_episode_steps", 2)
+    mine = vec("Here-v0", 2, 1)
+    assert mine.get_attr("heavy") == [3, 3]
+    assert mine.env_is_wrapped(gym.wrappers.TimeLimit) == [True, True]
+    monkeypatch.setattr(strange_cells.Strange, "__module__", "__main__")
+    with pytest.raises(RefusedError, match="make it in a module"):
+        vec("Here-v0", 2, 1)
+    assert vec("Here-v0", 2, 0).get_attr("heavy") == [3, 3]
+    del gym.registry["Here-v0"]
+
+
+def test_id_that_its_module_does_not_register_is_refused(vec: MakeVec) -> None:
+    with pytest.raises(RefusedError, match="registers no environment 'Strangest-v0'"):
+        vec("strange_cells:Strangest-v0", 2, 1)
 
 
 def test_unknown_task_is_refused_with_those_there_are() -> None:
