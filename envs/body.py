@@ -180,6 +180,7 @@ def mechanism_urdf(body: Body) -> str:
         ET.SubElement(joint, "axis", xyz=_numbers(mover.axis))
         low, high = (mover.lower, mover.upper) if limited else (1.0, -1.0)
         ET.SubElement(joint, "limit", lower=repr(low), upper=repr(high), effort="1000", velocity="100")
+    ET.indent(root)  # Bullet reads lines of 8 kB and puts a line break where one is longer
     return ET.tostring(root, encoding="unicode")
 
 

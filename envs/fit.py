@@ -29,6 +29,7 @@ class Fitting:
         grip_above: Height above the part's centre at which it is gripped, m.
         depth: How far above its seat the part is when it meets the mouth of its place, m.
         socket: How far it must be lifted to leave its rack, m.
+        around: How far from the rack's middle the part must stay above it, m.
         travel: Height of the TCP above the table while it crosses the cell with empty fingers, m.
         clear: How far above the mouth the part crosses the cell, m.
         open_by: How much wider than the part the fingers are when approaching and letting go, m.
@@ -45,6 +46,7 @@ class Fitting:
     depth: float
     socket: float
     travel: float
+    around: float = 0.020
     clear: float = 0.008
     open_by: float = 0.018
     press: float = 0.0007
@@ -64,6 +66,7 @@ def fit(
     symmetry: int,
     fitting: Fitting,
     leave: Bools | None = None,
+    keep: Bools | None = None,
 ) -> Floats:
     """Take the part out of its rack and press it home.
 
@@ -75,6 +78,7 @@ def fit(
         symmetry: Number of yaw turns under which the part looks the same.
         fitting: How it is done.
         leave: Where the part must be let go and left, whatever it looks like.
+        keep: Where it must not be let go of, even at its seat.
 
     Returns:
         Actions (batch, 5) of `ee_delta` with gripper, within [-1, 1].
@@ -106,6 +110,8 @@ def fit(
     placed = around & (np.abs(part[:, 2] - seat[:, 2]) < 0.0045) & ~(held & ~down)
     if leave is not None:
         placed |= leave
+    if keep is not None:
+        placed &= ~keep
     held &= ~placed
 
     # Take: over the rack, down with open fingers, close where they stand around the part.
@@ -187,7 +193,7 @@ def _carry(
     lift = missed * (f.depth + 0.4 * f.clear) + np.clip(12.0 * (off - aim), 0.0, 0.6 * f.clear)
     inside = (high < f.depth - 0.001) & (off < (0.006 if centred else 0.010))
     way[:, 2] += np.where(inside, 0.0, lift)
-    in_rack = np.hypot(at[:, 0] - rack[:, 0], at[:, 1] - rack[:, 1]) < 0.020
+    in_rack = np.hypot(at[:, 0] - rack[:, 0], at[:, 1] - rack[:, 1]) < f.around
     out = np.clip((at[:, 2] - rack[:, 2] - f.socket) / 0.015, 0.0, 1.0)
     over = np.clip((at[:, 2] - seat[:, 2] - f.depth - 0.002) / 0.004, 0.0, 1.0)
     free = np.where(in_rack, out, np.where(off > 0.004, over, 1.0))
