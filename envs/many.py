@@ -371,6 +371,14 @@ class PartsTask(Task):
             if checked is not None:
                 x, y, z, yaw = checked
                 found.append(((x, y, max(z, 0.5 * part.size[2])), about_z(yaw)))
+        for k, (part, (at, _)) in enumerate(zip(self.parts, found, strict=True)):
+            for other, (place, _) in zip(self.parts[:k], found[:k], strict=True):
+                least = 0.5 * (min(part.size) + min(other.size))
+                if dist(at, place) < least:
+                    raise RefusedError(
+                        f"option 'part_poses' lets {other.name} and {part.name} overlap: their centres are "
+                        f"{dist(at, place):.3f} m apart, and {least:.3f} m is the least"
+                    )
         return found
 
 

@@ -19,6 +19,7 @@ Bools = npt.NDArray[np.bool_]
 
 HOVER = 0.022  # m above a part at which the open gripper travels where nothing stands in the way
 CARRY = 0.026  # m above its seat at which a part travels where nothing stands in the way
+PRESS_BY = 0.003  # m below where it is that a part is sent which is pressed down
 CLOSE_BY = 0.008  # m by which fingers that hold a part may seem closer than the part is wide
 
 
@@ -38,6 +39,13 @@ class Handling:
         seat_within: How far below or above its seat a part may be to be let go, m.
         grip_within: How far from the height at which it is gripped the hand may be to close, m.
         near: How far from the tool a part that is held may seem, m; a reading of a part that moves is old.
+        aim: How far beside its seat a part that is let down may be, m.
+        funnel: Height at which it waits per length by which it is farther off.
+        press: How far below the tool its target must be pushed for a part to count as down, m: it stands on the floor
+            of its place then, and not on the rim; 0 to go by the part's reading alone. Needs `tcp_following_error`;
+            hobby servos cannot tell.
+        mouth: Height above its seat below which the walls of its place lead a part and the hand only presses, m.
+        regrip: Turn between the fingers beyond which a part at its seat is let go and gripped anew, rad; 0 for never.
     """
 
     grip_above: float = 0.005
@@ -51,6 +59,11 @@ class Handling:
     grip_within: float = 0.006
     slack: float = 0.5
     near: float = 0.025
+    aim: float = 0.004
+    funnel: float = 2.0
+    press: float = 0.0
+    mouth: float = 0.0
+    regrip: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,8 +190,8 @@ def transfer(
     *,
     width: Floats,
     symmetry: int,
-    position_tolerance: float,
-    angle_tolerance: float,
+    position_tolerance: Floats | float,
+    angle_tolerance: Floats | float,
     handling: Handling,
     let_be: Bools | None = None,
 ) -> Floats:
@@ -212,9 +225,14 @@ def transfer(
     share = np.where(opening > width + 0.006, 0.85, 0.6)
     near_seat = (off < share * position_tolerance) & (twisted < share * angle_tolerance)
     placed = near_seat & (np.abs(to_seat[:, 2]) < h.seat_within)
+    presses = h.press > 0.0 and robot.tolerance != "servo"  # hobby servos sag by more than they could tell
+    if presses:
+        placed &= (fields["tcp_following_error"][:, 2] < -h.press) | (opening > width + 0.003)
     if let_be is not None:
         placed |= let_be
     held = grip.held & ~placed
+    askew = _askew(grip, to_seat, off, opening - width, h) & ~placed
+    held &= ~askew
 
     # Approach with open fingers: a funnel that lets the tool down only when it stands over the part.
     way = part - closing * robot.gripper.approach - tcp
@@ -233,6 +251,8 @@ def transfer(
     way[close] = 0.0
     turn = np.where(close, 0.0, turn)
     action_grip = np.where(close | held, -1.0, action_grip)
+    way[askew] = 0.0
+    turn = np.where(askew, 0.0, turn)
 
     # Carry: lift, travel, let down over the seat. The part's reading is old, so trust the tool while moving.
     high = h.grip_within + 0.001
@@ -240,8 +260,10 @@ def transfer(
     carry = seat - tcp - slip
     far = np.hypot(carry[:, 0], carry[:, 1])
     highest = np.maximum(CARRY, h.lift - seat[:, 2])
-    lift = np.clip(2.0 * (far - 0.004) + 0.10 * np.abs(turn_seat), 0.0, highest)
+    lift = np.clip(h.funnel * (far - h.aim) + 0.10 * np.abs(turn_seat), 0.0, highest)
     carry[:, 2] = seat[:, 2] + lift - slip[:, 2] - tcp[:, 2]
+    if presses:
+        carry[(to_seat[:, 2] > -h.mouth) & (off < 0.004), 2] = -PRESS_BY
     needed = np.where(lift < highest, 0.0, highest - 0.014) if h.lift else 0.0
     clear = np.clip((tcp[:, 2] + slip[:, 2] - seat[:, 2] - needed - 0.004) / 0.008, 0.0, 1.0)
     free = np.where(far > 0.006, clear, 1.0)
@@ -261,6 +283,17 @@ def transfer(
 
     motion = motion_action(robot, way, turn, h.gain)
     return np.concatenate([motion, action_grip[:, None]], axis=1)
+
+
+def _askew(grip: Grip, to_seat: Floats, off: Floats, gap: Floats, handling: Handling) -> Bools:
+    """Where a part that met an obstacle at its seat has turned or slipped in fingers that are not open yet."""
+    if not handling.regrip:
+        return np.zeros(len(off), bool)
+    low = (np.abs(to_seat[:, 2]) < 0.009) & (off < 0.020)
+    around = (np.abs(grip.along) < 0.014) & (np.abs(grip.across) < 0.014) & (np.abs(grip.above) < 0.014)
+    wrong = (np.abs(grip.turn) > handling.regrip) | (np.abs(grip.above) > handling.grip_within + 0.004)
+    closed: Bools = gap < 0.75 * handling.open_by
+    return low & around & wrong & closed
 
 
 def motion_action(robot: RobotDescription, way: Floats, turn: Floats, gain: float) -> Floats:

@@ -24,7 +24,7 @@ from ..task import TrueTool
 
 LENGTH, WIDTH, HEIGHT = 0.026, 0.022, 0.024  # m, along the closing direction, across it, upwards
 MASS = 0.034  # kg
-COLUMN_GAP, ROW_GAP = 0.020, 0.009  # m between boxes
+COLUMN_GAP, ROW_GAP = 0.026, 0.009  # m between boxes
 DECK = 0.006  # m, height of the pallet
 SHEET = 0.001  # m, thickness of the tier sheet
 PALLET_ARC, INFEED_ARC = 0.080, -0.080  # m along the arc from the middle of the reach
@@ -46,11 +46,12 @@ class Palletize(PartsTask):
         open_by=0.014,
         release_by=0.012,
         travel=0.080,
-        lift=0.066,
+        lift=0.082,
         retreat=0.045,
         slack=0.3,
         grip_above=0.004,
         grip_within=0.003,
+        regrip=0.2,
     )
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
         "servo": (0.012, radians(10.0)),

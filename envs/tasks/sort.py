@@ -1,9 +1,9 @@
 """Sort: six parts from the table into two bins, good ones left, defective ones right.
 
 Parts: six 24 mm blocks of 37 g (aluminium) scattered in front of the arm, three good and three defective: the defect
-is a dark mark on top. Success: all six inside the bin of their kind, none in the wrong one, settled, let go of. A
-part that has ever lain released in the wrong bin counts as misrouted for the rest of the episode, as on a line whose
-bins are emptied. Six parts and OK / NOK bins follow the faulty-part challenge of ARIAC.
+is a dark mark on top. Success: all six on the floor of the bin of their kind, none in the wrong one, settled, let go
+of. A part that has ever lain released in the wrong bin counts as misrouted for the rest of the episode, as on a line
+whose bins are emptied. Six parts and OK / NOK bins follow the faulty-part challenge of ARIAC.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +25,7 @@ FLOOR, RIM, WALL = 0.001, 0.006, 0.003  # m, of a bin
 PITCH, STAGGER = 0.036, 0.012  # m between the places in a bin, along its y and to either side
 INNER = (0.102, 0.118)  # m, free width of a bin along its x and y
 ARC = 0.168  # m along the arc from the middle of the reach to the middle of a bin
+LYING = 0.002  # m by which a part may seem to be off the floor it lies on
 GREEN: Colour = (0.20, 0.66, 0.34, 1.0)
 RED: Colour = (0.82, 0.22, 0.18, 1.0)
 MARK: Colour = (0.25, 0.05, 0.06, 1.0)
@@ -110,9 +111,13 @@ class Sort(PartsTask):
         along, across = cos(yaw) * dx + sin(yaw) * dy, cos(yaw) * dy - sin(yaw) * dx
         return abs(along) <= 0.5 * INNER[0] and abs(across) <= 0.5 * INNER[1] and position[2] < 2.0 * WIDTH
 
+    def lies(self, position: Triple) -> bool:
+        """Whether a part lies on the floor of a bin with one of its faces, neither on the rim nor on another part."""
+        return abs(position[2] - FLOOR - 0.5 * WIDTH) <= LYING
+
     def is_seated(self, k: int, position: Triple, orientation: Quaternion) -> bool:
-        """Anywhere in the right bin."""
-        return self.inside(position, self.parts[k].kind)
+        """Anywhere in the right bin, on its floor."""
+        return self.lies(position) and self.inside(position, self.parts[k].kind)
 
     def note(self, cell: Cell, truth: TrueTool) -> None:
         """Note parts let go of in the wrong bin."""
