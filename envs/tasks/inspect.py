@@ -4,12 +4,12 @@ Parts: a workpiece of four steps of different height, anywhere in reach and turn
 defective. The camera sits on the hand, 90 mm behind the tool point. A view counts when the camera is 150 mm from the
 mark, within 10 mm, and looks at it within 10 degrees, for 0.3 s without a break. The verdict is given with the hand:
 open for good, closed for defective, unchanged during the view. Success: four views, no wrong verdict, the workpiece
-not touched. 150 +- 10 mm is the depth of field of a common 12 mm inspection lens, 10 degrees keeps glare out of it,
+never touched. 150 +- 10 mm is the depth of field of a common 12 mm inspection lens, 10 degrees keeps glare out of it,
 and 0.3 s are three exposures.
 """
 
 from collections.abc import Mapping
-from math import acos, dist, isfinite, radians
+from math import acos, dist, hypot, isfinite, radians
 from typing import Any, ClassVar
 
 import numpy as np
@@ -104,7 +104,9 @@ class Inspect(Task):
         r = middle - 0.015 + rng.uniform(-0.015, 0.015)
         x, y = reach.axis[0] + r * np.cos(azimuth), reach.axis[1] + r * np.sin(azimuth)
         if given:
-            x, y, _, yaw = given
+            x, y, z, yaw = given
+            if z != 0.0:
+                raise RefusedError(f"option 'part_pose' has z {z}; the workpiece stands on the table, z 0")
         labels = rng.integers(0, 2, VIEWS).tolist()
         labels = self._labels_option(options) if "labels" in options else labels
         turn = about_z(yaw)
@@ -113,11 +115,18 @@ class Inspect(Task):
         marks = []
         for k, (a, b, z) in enumerate(STEPS):
             at = (float(x + c * a - s * b), float(y + s * a + c * b), z)
+            far = hypot(at[0] - reach.axis[0], at[1] - reach.axis[1])
+            if given and far > reach.radius[1]:
+                raise RefusedError(
+                    f"option 'part_pose' {given} puts mark {k} {far:.3f} m from {reach.axis}, where {self.robot.name} "
+                    f"cannot look down on it; all marks must be within {reach.radius[1]} m"
+                )
             marks.append(at)
             shown, other = ("good", "defect") if labels[k] else ("defect", "good")
             cell.place(f"{shown}_{k}", (at[0], at[1], z + 0.0004), turn)
             cell.hide(f"{other}_{k}")
         self.memory = {"marks": marks, "labels": labels, "verdicts": [-1] * VIEWS, "dwell": 0, "now": -1}
+        self.memory["touched"] = False
         self.desired = goal_vector((0.0, 0.0, 0.0), 0.0, 1, (float(VIEWS), 0.0))
 
     def _labels_option(self, options: Mapping[str, Any]) -> list[int]:
@@ -136,8 +145,9 @@ class Inspect(Task):
         return next((k for k, v in enumerate(verdicts) if v < 0), VIEWS - 1)
 
     def watch(self, cell: Cell, truth: TrueTool) -> None:
-        """Count the ticks of an unbroken view, and take the verdict when it has lasted long enough."""
+        """Count the ticks of an unbroken view, take the verdict when it has lasted long enough, and note a touch."""
         memory, k = self.memory, self._next()
+        memory["touched"] = memory["touched"] or cell.touches_arm("workpiece")
         pose = truth.pose
         x, y, z = pose.position
         ax, ay, az = pose.z_axis
@@ -170,14 +180,14 @@ class Inspect(Task):
         }
 
     def achieved(self, cell: Cell, truth: TrueTool) -> Vector:
-        """Views that are done, verdicts that are wrong, and the hand's way to the next view."""
+        """Views that are done, wrong verdicts, the hand's way to the next view, and whether nothing was touched."""
         memory = self.memory
         verdicts, labels = memory["verdicts"], memory["labels"]
         viewed = sum(v >= 0 for v in verdicts)
         wrong = sum(v >= 0 and v != label for v, label in zip(verdicts, labels, strict=True))
         x, y, z = memory["marks"][self._next()]
         way = 0.0 if viewed == VIEWS else dist(truth.measured.position, (x, y, z + STAND_OFF - LENS))
-        free = 0.0 if cell.touches_arm("workpiece") else 1.0
+        free = 0.0 if memory["touched"] else 1.0
         return (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, free, min(way, 4.0), float(viewed), float(wrong))
 
     def show(self, cell: Cell, row: Mapping[str, Floats]) -> None:

@@ -117,16 +117,21 @@ class Palletize(PartsTask):
         super().build(cell)
 
     def pallet(self) -> Seat:
-        """Where the pallet stands; its x is the closing direction."""
-        x, y, azimuth = self.around(0.0, PALLET_ARC)
-        return x, y, 0.0, azimuth + self.closing
+        """Where the pallet stands; its x is the closing direction, and it stands parallel to the infeed."""
+        x, y, _ = self.around(0.0, PALLET_ARC)
+        return x, y, 0.0, self.closing
+
+    def infeed(self) -> Seat:
+        """Where the infeed stands: no box needs to be turned far on its way, which the SO-101's jaw would not hold."""
+        x, y, _ = self.around(0.0, INFEED_ARC)
+        return x, y, 0.0, self.closing
 
     def seats(self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]) -> Sequence[Seat]:
         """Two columns of three, the nearer one first; the second layer is turned a quarter."""
         pallet = self.pallet()
         cell.place("pallet", pallet[:3], about_z(pallet[3]))
-        x, y, azimuth = self.around(0.0, INFEED_ARC)
-        cell.place("infeed", (x, y, 0.0), about_z(azimuth + self.closing))
+        infeed = self.infeed()
+        cell.place("infeed", infeed[:3], about_z(infeed[3]))
         cell.hide("tier_sheet")
         found = []
         for k in range(len(self.parts)):
@@ -173,9 +178,9 @@ class Palletize(PartsTask):
     def _infeed(self, k: int) -> tuple[Triple, Quaternion]:
         """Where box k comes to."""
         along, across, turn = self.memory["skews"][k]
-        x, y, azimuth = self.around(0.0, INFEED_ARC)
-        x, y = frame_point((x, y, 0.0, azimuth + self.closing), along, across)
-        return (x, y, 0.5 * HEIGHT), about_z(azimuth + self.closing + turn)
+        infeed = self.infeed()
+        x, y = frame_point(infeed, along, across)
+        return (x, y, 0.5 * HEIGHT), about_z(infeed[3] + turn)
 
     def is_seated(self, k: int, position: Triple, orientation: Quaternion) -> bool:
         """In its place in the pattern and lying flat in its layer."""
