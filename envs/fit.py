@@ -8,12 +8,10 @@ keeps the tool from where it was sent. Each phase is a region of what is observe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import acos, dist
 
 import numpy as np
 
 from ..robots.description import RobotDescription
-from .body import Quaternion, Triple
 from .randomize import ONE, PRESETS, Randomization
 from .skills import Bools, Floats, Handling, grip_action, look, motion_action, tool_axes, turn_to, yield_to
 
@@ -224,18 +222,3 @@ def _circle(off: Floats, radius: float) -> tuple[Floats, Floats]:
     along = np.stack([-out[:, 1], out[:, 0]], axis=1)
     step: Floats = 0.15 * (radius - far) * out + 0.2 * radius * along
     return step, out[:, 0] ** 2 - out[:, 1] ** 2
-
-
-def motion_between(
-    before: tuple[Triple, Quaternion], after: tuple[Triple, Quaternion], dt: float
-) -> tuple[float, float]:
-    """Mean speed in m/s and angular speed in rad/s between two poses of a body.
-
-    Args:
-        before: Position in m and quaternion xyzw.
-        after: The same `dt` later.
-        dt: s.
-    """
-    cosine = abs(sum([p * q for p, q in zip(before[1], after[1], strict=True)]))
-    spin = 2.0 * acos(min(cosine, 1.0)) / dt if cosine < 1.0 - 1e-15 else 0.0
-    return min(dist(before[0], after[0]) / dt, 20.0), min(spin, 500.0)

@@ -1,12 +1,12 @@
 """GearMesh: set the middle gear on its shaft between two others, so that one turns the other through it.
 
-Parts: a steel gear of 12 teeth, module 2.5 mm, 15 mm thick, 80 g, with a square boss to hold it by; a rack with a pin on
-which it waits, turned anyhow; and a gearbox with a fixed shaft (0.5 mm thinner than the bore) between two gears on
+Parts: a steel gear of 12 teeth, module 2.5 mm, 15 mm thick, 80 g, with a square boss to hold it by; a rack with a pin
+on which it waits, turned anyhow; and a gearbox with a fixed shaft (0.5 mm thinner than the bore) between two gears on
 shafts of their own, which turn freely but for friction. How they stand is drawn at random, within what lets a gear mesh
 with both; encoders on both shafts tell the cell's controller the yaw at which it would. Success: within 2.5 mm of the
 shaft's axis and 1 mm of its seat (Factory's GearMesh: 5 % of 20 mm), let go of, and then the cell's own test: once the
 gear has been seated and free for 0.2 s a motor turns the left gear by 40 degrees, with a torque that a jam stalls, and
-the right one must have gone along by 10 degrees or more ("rotate together", as the industrial assembly task board asks).
+the right one must have gone along by 10 degrees or more ("rotate together", as the assembly task board asks).
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,10 @@ from ...robots.features import Feature
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import Criterion, goal_vector
+from ..assembly import motion_between, two_places
 from ..body import Body, Box, Colour, Cylinder, Mover, about_z, yaw_and_tilt
 from ..cell import Cell
-from ..fit import EXACT_SIZES, Fitting, fit, motion_between
+from ..fit import EXACT_SIZES, Fitting, fit
 from ..gears import (
     BORE_RADIUS,
     FEET,
@@ -78,7 +79,7 @@ class GearMesh(Task):
         Criterion(name="leaning_rad", unit="rad", high=4.0),
         Criterion(name="turned_rad", unit="rad", at_least=True, weight=0.2, high=4.0),
     )
-    option_names = ("goal", "joint_positions", "part_pose", "phase")
+    option_names = ("joint_positions", "part_pose", "phase", "seat_pose")
     features = (
         Feature("field", "joint_positions"),
         Feature("field", "joint_velocities"),
@@ -142,19 +143,9 @@ class GearMesh(Task):
 
     def place(self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draw where rack and gearbox stand, how the gear is turned on its pin, and how the others stand."""
-        goal, part = self.pose_option(options, "goal"), self.pose_option(options, "part_pose")
-        for key, pose in (("goal", goal), ("part_pose", part)):
-            if pose and abs(pose[2] - REST) > 1e-3:
-                raise RefusedError(f"option {key!r} has z {pose[2]}; the middle of a seated gear is at z {REST}")
-        for _ in range(400):
-            gx, gy, _, gyaw = goal or self.sample_pose(rng, (REST, REST))
-            px, py, _, pyaw = part or self.sample_pose(rng, (REST, REST))
-            if np.hypot(gx - px, gy - py) >= APART:
-                break
-            if goal and part:
-                raise RefusedError(f"options 'goal' and 'part_pose' are closer than {APART} m in x and y")
-        else:
-            raise RefusedError("no room for both rack and gearbox around the given pose; name another")
+        (gx, gy, _, gyaw), (px, py, _, pyaw) = two_places(
+            self, rng, options, seat=("seat_pose", REST), rack=("part_pose", REST), apart=APART
+        )
         phase = self._phase_option(options)
         left = rng.uniform(-0.5 * STEP, 0.5 * STEP) if phase is None else phase
         self.desired = goal_vector((0.0, 0.0, 0.0), 0.0, self.symmetry, (OFF_AXIS, RESIDUAL, TILT, NEEDED))

@@ -22,10 +22,11 @@ from ...robots.features import Feature
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import Criterion, goal_vector
+from ..assembly import motion_between, two_places
 from ..body import Body, Box, Colour, about_z, yaw_and_tilt
 from ..cell import Cell
 from ..device import ForceGauge
-from ..fit import EXACT_SIZES, Fitting, fit, motion_between
+from ..fit import EXACT_SIZES, Fitting, fit
 from ..holes import hole_block
 from ..randomize import Randomization
 from ..task import Floats, Task, TrueTool, yaw_of
@@ -128,19 +129,9 @@ class PegInsert(Task):
     def place(self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Draw where rack and block stand, far enough apart for the hand, and how the peg leans in its pocket."""
         rest = FLOOR + 0.5 * HEIGHT
-        goal, part = self.pose_option(options, "goal"), self.pose_option(options, "part_pose")
-        for _ in range(200):
-            gx, gy, _, gyaw = goal or self.sample_pose(rng, (rest, rest))
-            px, py, _, pyaw = part or self.sample_pose(rng, (rest, rest))
-            if np.hypot(gx - px, gy - py) >= APART:
-                break
-            if goal and part:
-                raise RefusedError(f"options 'goal' and 'part_pose' are closer than {APART} m in x and y")
-        else:
-            raise RefusedError("no room for both rack and block around the given pose; name another")
-        for key, pose in (("goal", goal), ("part_pose", part)):
-            if pose and abs(pose[2] - rest) > 1e-3:
-                raise RefusedError(f"option {key!r} has z {pose[2]}; the middle of a peg that stands is at z {rest}")
+        (gx, gy, _, gyaw), (px, py, _, pyaw) = two_places(
+            self, rng, options, seat=("goal", rest), rack=("part_pose", rest), apart=APART
+        )
         limits = (OFF_AXIS[self.level], RESIDUALS[self.level], MAX_FORCE)
         self.desired = goal_vector((gx, gy, rest), gyaw, self.symmetry, limits)
         for name in cell_fixtures():

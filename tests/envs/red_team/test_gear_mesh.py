@@ -27,7 +27,7 @@ class Stage:
         self.again()
 
     def again(self, seed: int = 0) -> None:
-        options = {"goal": GOAL, "part_pose": (0.48, -0.14, REST, 0.0), "joint_positions": self.env.robot.home}
+        options = {"seat_pose": GOAL, "part_pose": (0.48, -0.14, REST, 0.0), "joint_positions": self.env.robot.home}
         self.env.reset(seed=seed, options=options)
 
     def angle(self, name: str) -> float:
@@ -131,9 +131,9 @@ def test_gear_that_is_never_let_go_of_fails(robot: str, make: Make) -> None:
 def test_bad_options_and_arms_are_refused(make: Make) -> None:
     env = make("GearMesh", "panda")
     for options, word in (
-        ({"goal": (0.48, 0.14, 0.2, 0.0)}, "z"),
+        ({"seat_pose": (0.48, 0.14, 0.2, 0.0)}, "z"),
         ({"part_pose": (0.48, float("inf"), REST, 0.0)}, "finite"),
-        ({"goal": GOAL, "part_pose": (0.48, 0.1, REST, 0.0)}, "closer"),
+        ({"seat_pose": GOAL, "part_pose": (0.48, 0.1, REST, 0.0)}, "closer"),
         ({"phase": 1.0}, "half a tooth"),
         ({"phase": float("nan")}, "half a tooth"),
         ({"teeth": 13}, "unknown reset option"),
@@ -142,3 +142,22 @@ def test_bad_options_and_arms_are_refused(make: Make) -> None:
             env.reset(options=options)
     with pytest.raises(RefusedError, match="panda, ur5e"):
         make("GearMesh", "so101")
+
+
+def test_a_moment_while_the_drive_turns_is_restored_to_the_bit(make: Make) -> None:
+    scene = Stage(make("GearMesh", "panda", terminate_on_success=False))
+    scene.put()
+    scene.wait(25)
+    env = scene.env
+    assert env.task._drive.running
+    state = env.save_state()
+
+    def future() -> tuple[float, ...]:
+        scene.wait(50)
+        assert env.task._drive.turned > 0.5 * TURN
+        return scene.angle("left"), scene.angle("right"), *env.cell.pose("gear")[0], *env.cell.pose("gear")[1]
+
+    first = future()
+    scene.again(3)
+    env.restore_state(state)
+    assert future() == first
