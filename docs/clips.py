@@ -15,12 +15,14 @@ from genba.envs.env import CellEnv
 from genba.envs.tasks import load_task, task_names
 from genba.envs.view import Camera
 from genba.policies.media import encode_clip
-from genba.robots.description import RobotDescription, load_robot
+from genba.robots.description import RobotDescription
 
 HERE = Path(__file__).parent
+CLIPS = HERE / "clips"
 SECONDS, FPS = 12.0, 12.0
 SIZE = (384, 288)
 COLUMNS = 4
+SHOWN = 0.55  # share of a clip after which the still is taken
 ARMS = ("so101", "panda", "ur5e")  # shown in turn where a task is offered for them
 Pixels = npt.NDArray[np.uint8]
 
@@ -67,24 +69,40 @@ def _rehearse(env: CellEnv, seed: int) -> tuple[int, bool]:
     return env.horizon, False
 
 
+def arm_for(task: str) -> str:
+    """The arm that is filmed: they take turns."""
+    offered = load_task(task).robots or ARMS
+    k = task_names().index(task)
+    return next(arm for arm in (*ARMS[k % 3 :], *ARMS) if arm in offered)
+
+
+def still(task: str) -> Pixels:
+    """A frame of a task's clip with its name on it."""
+    clip = cv2.VideoCapture(str(CLIPS / f"{task}.webm"))
+    frames = []
+    while True:
+        read, frame = clip.read()
+        if not read:
+            break
+        frames.append(frame)
+    clip.release()
+    picture: Pixels = frames[int(SHOWN * len(frames))].copy()
+    cv2.putText(
+        picture, f"{task}  ({arm_for(task)})", (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (60, 48, 40), 1, cv2.LINE_AA
+    )
+    return picture
+
+
 def main() -> None:
-    """Film the tasks that are asked for, or all."""
-    folder = HERE / "clips"
-    folder.mkdir(exist_ok=True)
-    stills: list[Pixels] = []
-    for k, task in enumerate(sys.argv[1:] or task_names()):
-        offered = load_task(task).robots or ARMS
-        robot = next(arm for arm in (*ARMS[k % 3 :], *ARMS) if arm in offered)
-        frames = film(task, load_robot(robot).name)
-        (folder / f"{task}.webm").write_bytes(encode_clip(frames, FPS))
-        still = frames[int(0.6 * len(frames))].copy()
-        cv2.putText(still, f"{task}  ({robot})", (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (40, 48, 60), 1, cv2.LINE_AA)
-        stills.append(still)
+    """Film the tasks that are asked for, or all, and put a still of each into one picture."""
+    CLIPS.mkdir(exist_ok=True)
+    for task in sys.argv[1:] or task_names():
+        (CLIPS / f"{task}.webm").write_bytes(encode_clip(film(task, arm_for(task)), FPS))
+    stills = [still(task) for task in task_names() if (CLIPS / f"{task}.webm").exists()]
     while len(stills) % COLUMNS:
         stills.append(np.full_like(stills[0], 255))
     rows = [np.hstack(stills[k : k + COLUMNS]) for k in range(0, len(stills), COLUMNS)]
-    if not sys.argv[1:]:
-        cv2.imwrite(str(HERE / "suite.png"), np.vstack(rows)[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    cv2.imwrite(str(HERE / "suite.png"), np.vstack(rows), [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 if __name__ == "__main__":
