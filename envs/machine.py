@@ -42,12 +42,14 @@ class Machine:
     frame: Seat
     button: tuple[float, float]
 
-    def body(self, part: float, clearance: float) -> Body:
+    def body(self, part: float, clearance: float, *, open_sides: bool) -> Body:
         """Housing, vice, hood and button.
 
         Args:
             part: Edge of a part, m.
             clearance: Between part and vice on each side, m.
+            open_sides: Whether the vice has jaws along y only: a gripper with one finger that does not move draws a
+                part towards that finger, and would tip it over a jaw in the way.
         """
         h, inner, jaw = 0.5 * HEIGHT, 0.5 * part + clearance, 0.004
         walls = [
@@ -66,7 +68,7 @@ class Machine:
         rim = 0.5 * VICE + 0.0015
         vice = [
             _box((inner + 2 * jaw, inner + 2 * jaw, VICE / 2), (0.0, 0.0, VICE / 2), STEEL),
-            *[_box((jaw, inner, rim), (s * (inner + jaw), 0.0, rim), STEEL) for s in (-1.0, 1.0)],
+            *[_box((jaw, inner, rim), (s * (inner + jaw), 0.0, rim), STEEL) for s in (-1.0, 1.0) if not open_sides],
             *[_box((inner + 2 * jaw, jaw, rim), (0.0, s * (inner + jaw), rim), STEEL) for s in (-1.0, 1.0)],
         ]
         panel = _box((0.018, 0.018, 0.006), (*self.button, 0.006), (0.85, 0.75, 0.15, 1.0))

@@ -102,6 +102,19 @@ def press(
     return _closed(robot, fields, way, open_below=button[:, 2] + 0.004, gain=gain)
 
 
+def rise(robot: RobotDescription, fields: Mapping[str, Floats], height: float) -> Floats:
+    """Go straight up, or down, to a height with closed fingers.
+
+    Args:
+        robot: The arm.
+        fields: `tcp_position`.
+        height: Of the TCP, m.
+    """
+    way = (height - fields["tcp_position"][:, 2:]) * np.array([0.0, 0.0, 1.0])
+    motion = motion_action(robot, way, np.zeros(len(way)), 0.18)
+    return np.concatenate([motion, -np.ones((len(way), 1))], axis=1)
+
+
 def _closed(
     robot: RobotDescription, fields: Mapping[str, Floats], way: Floats, *, open_below: Floats | float, gain: float
 ) -> Floats:

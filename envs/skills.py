@@ -20,6 +20,7 @@ Bools = npt.NDArray[np.bool_]
 HOVER = 0.022  # m above a part at which the open gripper travels where nothing stands in the way
 CARRY = 0.026  # m above its seat at which a part travels where nothing stands in the way
 PRESS_BY = 0.003  # m below where it is that a part is sent which is pressed down
+PUSH_BY = 0.005  # m below where it is that a hand is sent which pushes on a part
 CLOSE_BY = 0.008  # m by which fingers that hold a part may seem closer than the part is wide
 
 
@@ -44,7 +45,9 @@ class Handling:
         press: How far below the tool its target must be pushed for a part to count as down, m: it stands on the floor
             of its place then, and not on the rim; 0 to go by the part's reading alone. Needs `tcp_following_error`;
             hobby servos cannot tell.
+            Where a task tells what is seated, what was let go of and is not, is pushed down with shut fingers.
         mouth: Height above its seat below which the walls of its place lead a part and the hand only presses, m.
+        slip: How far off the middle of the tool a held part is believed to sit, m.
         regrip: Turn between the fingers beyond which a part at its seat is let go and gripped anew, rad; 0 for never.
     """
 
@@ -59,6 +62,7 @@ class Handling:
     grip_within: float = 0.006
     slack: float = 0.5
     near: float = 0.025
+    slip: float = 0.004
     aim: float = 0.004
     funnel: float = 2.0
     press: float = 0.0
@@ -226,8 +230,16 @@ def transfer(
     near_seat = (off < share * position_tolerance) & (twisted < share * angle_tolerance)
     placed = near_seat & (np.abs(to_seat[:, 2]) < h.seat_within)
     presses = h.press > 0.0 and robot.tolerance != "servo"  # hobby servos sag by more than they could tell
+    at_seat = placed
+    pressed = fields["tcp_following_error"][:, 2] < -h.press if h.press else np.zeros(len(off), bool)
     if presses:
-        placed &= (fields["tcp_following_error"][:, 2] < -h.press) | (opening > width + 0.003)
+        placed = at_seat & (pressed | ~grip.held)
+    # What was let go of over its seat and does not count, lies askew there: push it down with the fingers shut. The
+    # hand shuts when it has come away from the part and opens again when it has pushed.
+    lost, shut = np.zeros(len(off), bool), opening < width - CLOSE_BY
+    if let_be is not None and h.press:
+        lost = ~let_be & (off < 0.005) & (np.abs(to_seat[:, 2]) < 0.005) & (twisted < angle_tolerance)
+        placed |= lost & shut
     if let_be is not None:
         placed |= let_be
     held = grip.held & ~placed
@@ -239,6 +251,8 @@ def transfer(
     side = np.hypot(way[:, 0], way[:, 1])
     top = np.maximum(HOVER, h.travel - part[:, 2] - h.grip_above)
     hover = np.clip(3.0 * (side - 0.004) + 0.15 * np.abs(grip.turn), 0.0, top)
+    if h.press:
+        hover = np.maximum(hover, np.where(shut, HOVER, 0.0))  # shut fingers would jam on the part
     low = part[:, 2] + h.grip_above + hover - tcp[:, 2]
     if h.travel:
         way[:, :2] *= np.where(side > 0.012, np.clip(1.0 - (low - 0.008) / 0.012, 0.0, 1.0), 1.0)[:, None]
@@ -256,7 +270,7 @@ def transfer(
 
     # Carry: lift, travel, let down over the seat. The part's reading is old, so trust the tool while moving.
     high = h.grip_within + 0.001
-    slip = np.clip(part - tcp, (-0.004, -0.004, -h.grip_above - high), (0.004, 0.004, -h.grip_above + high))
+    slip = np.clip(part - tcp, (-h.slip, -h.slip, -h.grip_above - high), (h.slip, h.slip, -h.grip_above + high))
     carry = seat - tcp - slip
     far = np.hypot(carry[:, 0], carry[:, 1])
     highest = np.maximum(CARRY, h.lift - seat[:, 2])
@@ -280,6 +294,13 @@ def transfer(
     way = np.where(placed[:, None], retreat, way)
     turn = np.where(placed, 0.0, turn)
     action_grip = np.where(placed, grip_action(robot, width + h.release_by), action_grip)
+    aloft = lost & ~shut & (tcp[:, 2] > seat[:, 2] + h.retreat - 0.010)
+    push = lost & shut & ~pressed
+    over = part - tcp
+    beside = np.hypot(over[:, 0], over[:, 1])
+    over[:, 2] = np.where(push & (beside < 0.004), -PUSH_BY, np.maximum(seat[:, 2] + h.retreat - tcp[:, 2], 0.0))
+    way = np.where((push | aloft)[:, None], over, way)
+    action_grip = np.where(push | aloft, -1.0, action_grip)
 
     motion = motion_action(robot, way, turn, h.gain)
     return np.concatenate([motion, action_grip[:, None]], axis=1)
@@ -289,7 +310,7 @@ def _askew(grip: Grip, to_seat: Floats, off: Floats, gap: Floats, handling: Hand
     """Where a part that met an obstacle at its seat has turned or slipped in fingers that are not open yet."""
     if not handling.regrip:
         return np.zeros(len(off), bool)
-    low = (np.abs(to_seat[:, 2]) < 0.009) & (off < 0.020)
+    low = (np.abs(to_seat[:, 2]) < 0.007) & (off < 0.020)
     around = (np.abs(grip.along) < 0.014) & (np.abs(grip.across) < 0.014) & (np.abs(grip.above) < 0.014)
     wrong = (np.abs(grip.turn) > handling.regrip) | (np.abs(grip.above) > handling.grip_within + 0.004)
     closed: Bools = gap < 0.75 * handling.open_by

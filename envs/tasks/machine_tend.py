@@ -26,8 +26,8 @@ from ..cell import Cell
 from ..machine import BUTTON_TOP, CLEAR, OPENED, POST, POST_AT, PRESSED, SHUT, STROKE, VICE, Machine
 from ..many import PART_FEATURES, Part, PartsTask, Seat
 from ..options import rows_option
-from ..pushing import press, push
-from ..skills import Handling, motion_action, transfer
+from ..pushing import press, push, rise
+from ..skills import Handling, transfer
 from ..task import Floats, SenseNoise, TrueTool
 
 STEPS = ("open", "unload", "load", "close", "start", "done")
@@ -58,6 +58,7 @@ class MachineTend(PartsTask):
         retreat=0.060,
         seat_within=0.002,
         gain=0.12,
+        slip=0.010,
     )
     features = (*PART_FEATURES, Feature("field", "machine_step"), Feature("field", "hood_position"))
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -106,7 +107,9 @@ class MachineTend(PartsTask):
 
     def build(self, cell: Cell) -> None:
         """Machine, nests and parts."""
-        cell.add(self.machine.body(WIDTH, self.success.position_tolerance))
+        cell.add(
+            self.machine.body(WIDTH, self.success.position_tolerance, open_sides=self.robot.gripper.approach > 0.0)
+        )
         for name, colour in (("infeed", (0.80, 0.66, 0.50, 1.0)), ("outfeed", (0.62, 0.74, 0.86, 1.0))):
             half = 0.5 * WIDTH + 0.007
             frame: Colour = (0.6 * colour[0], 0.6 * colour[1], 0.6 * colour[2], 1.0)
@@ -124,8 +127,8 @@ class MachineTend(PartsTask):
         self._stood = Machine(frame=(x + shift[0], y + shift[1], 0.0, turn), button=self.machine.button)
         self._stood.place(cell)
         _, infeed, outfeed, _ = self.layout(self.robot)
-        for name, at in (("infeed", infeed), ("outfeed", outfeed)):
-            cell.place(name, self._stood.point(*at), about_z(turn))
+        cell.place("infeed", self._stood.point(*infeed), about_z(turn))
+        cell.place("outfeed", self._stood.point(*outfeed), about_z(turn))
         return [
             (*self._stood.point(*outfeed, PLATE + 0.5 * WIDTH), turn),
             (*self._stood.point(0.0, 0.0, VICE + 0.5 * WIDTH), turn),
@@ -207,8 +210,8 @@ class MachineTend(PartsTask):
     def show(self, cell: Cell, row: Mapping[str, Floats]) -> None:
         """Parts, machine and hood as they were told."""
         super().show(cell, row)
-        x, y = row["machine_position"].tolist()
-        Machine(frame=(x, y, 0.0, self.machine.frame[3]), button=self.machine.button).place(cell)
+        frame = (*row["machine_position"].tolist(), 0.0, self.machine.frame[3])
+        Machine(frame=frame, button=self.machine.button).place(cell)
         cell.set_mover("machine", "hood", float(row["hood_position"][0]))
 
     @classmethod
@@ -228,21 +231,26 @@ class MachineTend(PartsTask):
             robot, fields, post=post, direction=way, half=POST[1], low=PUSH_AT, high=PASS_AT, left=left, speed=SPEED
         )
         pressed = press(robot, fields, button=button, high=PASS_AT, speed=0.03)
-        up = np.zeros_like(post)
-        up[:, 2] = PASS_AT - fields["tcp_position"][:, 2]
-        rest = np.concatenate([motion_action(robot, up, np.zeros(len(up)), 0.18), -np.ones((len(up), 1))], axis=1)
+        rest = rise(robot, fields, PASS_AT)
         # In the vice the jaws hold a part to its seat once it is low enough; the outfeed asks for less.
         position, angle = cls.tolerances[robot.tolerance]
+        position *= 1.0 if robot.gripper.approach > 0.0 else 2.0
         action = transfer(
             robot,
             fields,
             width=fields["part_width"][:, 0],
             symmetry=cls.symmetry,
-            position_tolerance=np.where(step[:, 1], OUT_WITHIN[0], 2.0 * position),
+            position_tolerance=np.where(
+                step[:, 1], OUT_WITHIN[0], (1.0 if robot.gripper.approach > 0.0 else 2.0) * position
+            ),
             angle_tolerance=np.where(step[:, 1], OUT_WITHIN[1], angle),
             handling=cls.handling,
             let_be=fields["part_seated"][:, 0] > 0.5,
         )
+        # Fingers that were closed to push must be open before they come down around a part.
+        away = np.linalg.norm(fields["part_position"] - fields["tcp_position"], axis=1) > 0.028
+        narrow = away & (fields["gripper_opening"][:, 0] < WIDTH + cls.handling.open_by - 0.003)
+        action[:, 2] = np.where(narrow, np.maximum(action[:, 2], 0.0), action[:, 2])
         for chosen, instead in ((step[:, 0] | closing, pushed), (step[:, 4], pressed), (step[:, 5], rest)):
             action = np.where(chosen[:, None], instead, action)
         return action
