@@ -252,7 +252,7 @@ def transfer(
     top = np.maximum(HOVER, h.travel - part[:, 2] - h.grip_above)
     hover = np.clip(3.0 * (side - 0.004) + 0.15 * np.abs(grip.turn), 0.0, top)
     if h.press:
-        hover = np.maximum(hover, np.where(shut, HOVER, 0.0))  # shut fingers would jam on the part
+        hover = np.maximum(hover, np.where(opening < width + 0.004, HOVER, 0.0))  # they would jam on the part
     low = part[:, 2] + h.grip_above + hover - tcp[:, 2]
     if h.travel:
         way[:, :2] *= np.where(side > 0.012, np.clip(1.0 - (low - 0.008) / 0.012, 0.0, 1.0), 1.0)[:, None]
