@@ -262,6 +262,11 @@ def transfer(
 
     # Close where the part is between the fingers.
     close = grip.between & ~placed
+    if h.regrip:
+        # Fingers that squeeze and do not get there hold a tilted part, or something beside it: up, and once more.
+        jammed = close & (fields["following_error"][:, -1] < -robot.gripper.squeeze) & (opening > width + 0.005)
+        way[jammed, 2] = HOVER
+        close &= ~jammed
     way[close] = 0.0
     turn = np.where(close, 0.0, turn)
     action_grip = np.where(close | held, -1.0, action_grip)
@@ -298,7 +303,9 @@ def transfer(
     push = lost & shut & ~pressed
     over = part - tcp
     beside = np.hypot(over[:, 0], over[:, 1])
-    over[:, 2] = np.where(push & (beside < 0.004), -PUSH_BY, np.maximum(seat[:, 2] + h.retreat - tcp[:, 2], 0.0))
+    straight = push & (beside < 0.004)  # fingers that move sideways would drag the part out of its place
+    over[:, :2] *= ~straight[:, None]
+    over[:, 2] = np.where(straight, -PUSH_BY, np.maximum(seat[:, 2] + h.retreat - tcp[:, 2], 0.0))
     way = np.where((push | aloft)[:, None], over, way)
     action_grip = np.where(push | aloft, -1.0, action_grip)
 
