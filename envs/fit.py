@@ -117,7 +117,8 @@ def fit(
     stands &= np.abs(part[:, 2] - rack[:, 2]) < 0.010
     where = np.where(stands[:, None], rack, part) if centred else part
     part_yaw = np.where(stands[:, None], fields["rack_yaw"], fields["part_yaw"])
-    turn = 1.5 * turn_to(robot, fields, part_yaw, symmetry)
+    # Which of the yaws that look alike is judged from where the tool goes, or it would change its mind on the way.
+    turn = 1.5 * turn_to(robot, {**fields, "tcp_position": where}, part_yaw, symmetry)
     goal = where - closing * (0.6 * approach)
     way = goal - sent
     side = np.hypot(goal[:, 0] - tcp[:, 0], goal[:, 1] - tcp[:, 1])
@@ -186,7 +187,7 @@ def _carry(
     to_seat = seat - at
     off = np.hypot(to_seat[:, 0], to_seat[:, 1])
     way = seat - sent - (at - fields["tcp_position"])
-    turn = turn_to(robot, fields, fields["seat_yaw"], symmetry)
+    turn = turn_to(robot, {**fields, "tcp_position": seat}, fields["seat_yaw"], symmetry)
     missed = np.maximum(np.clip((off - aim) / aim, 0.0, 1.0), np.clip((np.abs(turn) - 0.003) / 0.006, 0.0, 1.0))
     lift = missed * (f.depth + 0.4 * f.clear) + np.clip(12.0 * (off - aim), 0.0, 0.6 * f.clear)
     inside = (high < f.depth - 0.001) & (off < (0.006 if centred else 0.010))
@@ -208,8 +209,10 @@ def _carry(
         way[:, :2] = np.where(touching[:, None], step / f.gain, way[:, :2])
         turn = turn + np.where(touching, f.wiggle * phase, 0.0)
     else:
-        # Below the mouth the walls lead; a tool that is corrected by what is seen gives way to them.
-        way[:, :2] = np.where(inside[:, None], -felt[:, :2], way[:, :2])
+        # Below the mouth the walls lead; a tool that is corrected by what is seen gives way to them. In the mouth it must
+        # not: there it would give way to the chamfer, too.
+        mouth = (high > f.depth - 0.006)[:, None]
+        way[:, :2] = np.where(inside[:, None], np.where(mouth, 0.7 * to_seat[:, :2], -felt[:, :2]), way[:, :2])
     slow = np.where((high < 0.005) | (high > f.depth - 0.004), f.plunge, 0.0015) / f.gain
     way[:, 2] = np.where(high < f.depth + 0.012, np.maximum(way[:, 2] - 0.001 * inside, -slow), way[:, 2])
     return way, turn

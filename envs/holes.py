@@ -8,9 +8,6 @@ from math import cos, pi, sin
 from .body import Body, Box, Colour, Quaternion, about, about_z
 
 STEEL: Colour = (0.36, 0.42, 0.52, 1.0)
-# m by which the walls stand back below a chamfer, whose lower edges make the fit. What slides down a chamfer sinks into
-# it by as much, and would come to stand on the walls' upper edge.
-RELIEF = 0.00004
 BRIGHT: Colour = (0.22, 0.50, 0.80, 1.0)
 
 
@@ -22,6 +19,7 @@ def hole_block(
     floor: float = 0.002,
     wall: float = 0.012,
     chamfer: float = 0.002,
+    relief: float = 0.00004,
     friction: float = 0.12,
     colour: Colour = STEEL,
     edge: Colour = BRIGHT,
@@ -35,13 +33,15 @@ def hole_block(
         floor: Thickness of the block below the hole, m.
         wall: Thickness of the block around the hole, m.
         chamfer: Width of the chamfer, m; 0 for a sharp mouth.
+        relief: How far the walls stand back below a chamfer, whose lower edges then make the fit, m. What slides down a
+            chamfer sinks into it a little, and would come to stand on the walls' upper edges.
         friction: Coefficient.
         colour: Of the block.
         edge: Of the chamfer.
     """
     a, top = 0.5 * hole, floor + depth
     outer, low = a + wall, top - chamfer
-    b = a + (RELIEF if chamfer > 0.0 else 0.0)
+    b = a + (relief if chamfer > 0.0 else 0.0)
     boxes = [Box(half=(outer, outer, 0.5 * floor), at=(0.0, 0.0, 0.5 * floor), colour=colour)]
     z, half, w = 0.5 * (floor + low), 0.5 * (low - floor), 0.5 * (outer - b)
     for side in (-1.0, 1.0):

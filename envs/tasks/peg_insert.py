@@ -113,7 +113,8 @@ class PegInsert(Task):
             cell.add(peg_body(_peg(width), width, mass))
             cell.add(rack(f"rack_{_peg(width)}", width, self.play))
         for level, (clearance, width) in enumerate(zip(CLEARANCES, WIDTHS, strict=True)):
-            cell.add(hole_block(f"block_{level}", width + clearance, depth=DEPTH, floor=FLOOR))
+            relief = max(0.00004, 0.15 * (clearance - 0.001))
+            cell.add(hole_block(f"block_{level}", width + clearance, depth=DEPTH, floor=FLOOR, relief=relief))
         self._gauge = ForceGauge(cell, self.peg, f"block_{self.level}")
         cell.devices.append(self._gauge)
 
