@@ -209,8 +209,8 @@ def _carry(
         way[:, :2] = np.where(touching[:, None], step / f.gain, way[:, :2])
         turn = turn + np.where(touching, f.wiggle * phase, 0.0)
     else:
-        # Below the mouth the walls lead; a tool that is corrected by what is seen gives way to them. In the mouth it must
-        # not: there it would give way to the chamfer, too.
+        # Below the mouth the walls lead; a tool that is corrected by what is seen gives way to them. In the mouth it
+        # must not: there it would give way to the chamfer, too.
         mouth = (high > f.depth - 0.006)[:, None]
         way[:, :2] = np.where(inside[:, None], np.where(mouth, 0.7 * to_seat[:, :2], -felt[:, :2]), way[:, :2])
     slow = np.where((high < 0.005) | (high > f.depth - 0.004), f.plunge, 0.0015) / f.gain
