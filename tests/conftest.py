@@ -1,5 +1,7 @@
 """What every test may rely on: Hypothesis without time limits, for a loaded machine is not a fault, and one policy."""
 
+import signal
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +10,10 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from genba.policies.bundle import PolicyBundle
+
+# A shell that starts a job in the background tells it to ignore Ctrl-C, and a test that presses it would wait for ever.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("genba", deadline=None)
 settings.load_profile("genba")
