@@ -146,10 +146,11 @@ class SimArm:
         if info[2] == bullet.JOINT_PRISMATIC:
             bullet.changeDynamics(arm, joint, mass=dynamics[0] + armature, physicsClientId=c)
             return
-        turn = bullet.getMatrixFromQuaternion(bullet.invertTransform([0, 0, 0], dynamics[4])[1])
+        # Bullet gives the joint's axis in the frame of the link's principal moments. Only these can be changed, so an axis
+        # that lies askew in it is not met exactly; the sum of fourth powers makes what it feels about itself right.
         axis = info[13]
-        along = [sum(turn[3 * r + k] * axis[k] for k in range(3)) for r in range(3)]
-        diagonal = [i + armature * a * a for i, a in zip(dynamics[2], along, strict=True)]
+        share = armature / sum(a**4 for a in axis)
+        diagonal = [i + share * a * a for i, a in zip(dynamics[2], axis, strict=True)]
         bullet.changeDynamics(arm, joint, localInertiaDiagonal=diagonal, physicsClientId=c)
 
     def randomize(self, draw: Draw | None) -> None:

@@ -11,7 +11,7 @@ import pytest
 from genba.envs.bullet import bullet
 from genba.envs.cell import Cell
 from genba.envs.fold import fold_fixed_links
-from genba.envs.sim_arm import Realism, SimArm
+from genba.envs.sim_arm import Realism, SimArm, rotor_shares
 from genba.robots.description import RobotDescription, load_robot, robot_names
 from genba.robots.envelope import Admitted, SafetyEnvelope
 from genba.robots.gravity import Gravity
@@ -160,6 +160,24 @@ def test_arm_in_the_cell_weighs_what_its_urdf_says(name: str) -> None:
     robot = load_robot(name)
     for goal in random_steps(robot, 20):
         assert statics(robot, goal[:-1], 0.0) == pytest.approx(Gravity(robot).torques(goal[:-1]), abs=1e-4)
+
+
+@ROBOTS
+def test_every_joint_feels_the_rotor_that_its_drive_declares(name: str) -> None:
+    """What the rotor adds to its link's inertia about the joint's axis, the axis taken from our own kinematics."""
+    robot = load_robot(name)
+    frames, _ = Kinematics(robot).frames(robot.home)
+    with Cell(robot) as bare, Cell(robot) as driven:
+        arm = SimArm(driven)
+        arm.reset(robot.home, robot.gripper.home)
+        shares = rotor_shares(robot)
+        for k, (joint, (turn, _)) in enumerate(zip(arm._joints, frames[: len(robot.joints)], strict=False)):
+            link = bullet.getLinkState(driven.arm, joint, computeForwardKinematics=1, physicsClientId=driven.client)
+            principal = np.array(bullet.getMatrixFromQuaternion(link[1])).reshape(3, 3)
+            axis = principal.T @ np.array([turn[2], turn[5], turn[8]])
+            before, after = (np.array(bullet.getDynamicsInfo(c.arm, joint, c.client)[2]) for c in (bare, driven))
+            felt = float(axis @ ((after - before) * axis))
+            assert felt == pytest.approx(robot.actuator_drives[k].armature * shares[k], rel=0.02), robot.joints[k].name
 
 
 @ROBOTS
