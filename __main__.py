@@ -237,14 +237,14 @@ def twin(options: argparse.Namespace) -> tuple[str, int]:
     robot = load_robot(options.robot)
     bus_of(robot)
     if options.plant == "numpy":
-        if options.task is not None:
-            raise RefusedError(f"a task ({options.task}) stands in a cell: add --plant cell")
+        if options.task is not None or options.level is not None:
+            raise RefusedError(f"a task ({options.task or 'PickPlace'}) stands in a cell: add --plant cell")
         serve(robot, ids=options.ids, kind=options.serve, baud_rate=options.baud, announce=_announce)
         return "", 0
     from .drivers.senses import SenseServer
     from .envs.world import CellWorld
 
-    with CellWorld(options.task or "PickPlace", robot, seed=options.seed) as world:
+    with CellWorld(options.task or "PickPlace", robot, seed=options.seed, level=options.level) as world:
         rate = robot.control_rate_hz
         senses = SenseServer(world.sample, reset=world.reset, judge=world.judge, rate_hz=rate)
         serve(
@@ -288,6 +288,7 @@ def twin_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baud", type=int, help="rate the servos are set to")
     parser.add_argument("--plant", choices=("numpy", "cell"), default="numpy", help="what the servos move")
     parser.add_argument("--task", help="what stands in the cell; PickPlace if not given")
+    parser.add_argument("--level", help="degree of difficulty, where the task has several")
     parser.add_argument("--seed", type=policy.natural, default=0, help="where it stands")
 
 

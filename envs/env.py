@@ -121,6 +121,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             raise RefusedError(f"control rate {rate} Hz does not divide the physics rate {physics_rate_hz} Hz")
         self.task = load_task(task)(self.robot, tolerance or self.robot.tolerance, level)
         self.task_name = type(self.task).__name__
+        self._level = self.task.level
         self.control_rate_hz = rate
         self.control = control
         self.dt = 1.0 / rate
@@ -182,6 +183,11 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             boxes["observation"] = spaces.Box(low[self._kept], high[self._kept], dtype=np.float32)
         self.observation_space = spaces.Dict(boxes)  # type: ignore[assignment]
 
+    @property
+    def level(self) -> str:
+        """Degree of difficulty of episodes that name none; empty where the task has only one."""
+        return self.task.levels[self._level] if self.task.levels else ""
+
     def _watch(self) -> None:
         """Look at what the tick has done before anything is sensed of it."""
         station = self.station
@@ -210,8 +216,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         unknown = sorted(set(options) - set(allowed))
         if unknown:
             raise RefusedError(f"unknown reset option {unknown[0]!r}; there are: {', '.join(allowed)}")
-        if "level" in options:
-            self.task.level = self.task.level_index(options["level"])
+        self.task.level = self.task.level_index(options["level"]) if "level" in options else self._level
         rng = self.np_random
         start = self._start(rng, options)
         self.cell.begin_reset()

@@ -146,7 +146,7 @@ class SimArm:
         if info[2] == bullet.JOINT_PRISMATIC:
             bullet.changeDynamics(arm, joint, mass=dynamics[0] + armature, physicsClientId=c)
             return
-        # Bullet gives the joint's axis in the frame of the link's principal moments. Only these can be changed, so an axis
+        # Bullet gives the axis in the frame of the link's principal moments. Only these can be changed, so an axis
         # that lies askew in it is not met exactly; the sum of fourth powers makes what it feels about itself right.
         axis = info[13]
         share = armature / sum(a**4 for a in axis)

@@ -151,18 +151,26 @@ class Task(ABC):
         return standard_mounts(self.robot)
 
     @classmethod
+    def levels_for(cls, robot: RobotDescription) -> tuple[str, ...]:
+        """The levels that an arm can do, easiest first; all by default."""
+        return cls.levels
+
+    @classmethod
     def default_level(cls, robot: RobotDescription) -> str:
-        """The level at which the task is judged with an arm if none is named; the hardest by default."""
-        return cls.levels[-1]
+        """The level at which the task is judged with an arm if none is named; the hardest it can do by default."""
+        return cls.levels_for(robot)[-1]
 
     def level_index(self, level: object) -> int:
         """Place of a level's name among `levels`.
 
         Raises:
-            RefusedError: If there is no such level.
+            RefusedError: If there is no such level for this arm.
         """
-        if level not in self.levels:
-            raise RefusedError(f"{type(self).__name__} has no level {level!r}; there are: {', '.join(self.levels)}")
+        offered = self.levels_for(self.robot)
+        if level not in offered:
+            raise RefusedError(
+                f"{type(self).__name__} has no level {level!r} for {self.robot.name}; there are: {', '.join(offered)}"
+            )
         return self.levels.index(str(level))
 
     def sensed_fields(self) -> tuple[Field, ...]:

@@ -61,7 +61,14 @@ class CellWorld:
     """Plant, senses and judge of one task."""
 
     def __init__(
-        self, task: str, robot: RobotDescription, *, seed: int = 0, tolerance: str | None = None, noise: bool = True
+        self,
+        task: str,
+        robot: RobotDescription,
+        *,
+        seed: int = 0,
+        tolerance: str | None = None,
+        level: str | None = None,
+        noise: bool = True,
     ) -> None:
         """Build the cell and lay out the first episode.
 
@@ -70,6 +77,7 @@ class CellWorld:
             robot: The arm, driven by servos.
             seed: Of the first layout.
             tolerance: Class by which `judge` judges; the arm's own if not given.
+            level: Degree of difficulty, where the task has several; what the arm is judged by if not given.
             noise: Whether parts are sensed as poorly and late as the task declares.
 
         Raises:
@@ -78,7 +86,7 @@ class CellWorld:
         kind = load_task(task)
         if {drive.kind for drive in robot.actuator_drives} != {"servo"} or robot.gripper.followers:
             raise RefusedError(f"robot {robot.name!r} has no servos for a world to move")
-        self.task = kind(robot, tolerance or robot.tolerance)
+        self.task = kind(robot, tolerance or robot.tolerance, level)
         self.robot = robot
         self.cell = Cell(robot)
         self.period = self.cell.physics_dt

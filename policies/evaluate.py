@@ -97,6 +97,7 @@ def make_env(bundle: PolicyBundle, *, noise: bool = True, render_mode: str | Non
         manifest.task.name,
         manifest.robot.name,
         tolerance=manifest.task.tolerance,
+        level=manifest.task.level or None,
         control=manifest.control.mode,
         control_rate_hz=manifest.control.rate_hz,
         noise=noise,

@@ -128,11 +128,13 @@ class TaskInfo:
         name: Catalogue name of the task.
         tolerance: Tolerance class in training: "servo", "lab" or "industrial".
         max_steps: Ticks after which an episode counts as failed.
+        level: Degree of difficulty in training; empty where the task has only one.
     """
 
     name: str
     tolerance: str
     max_steps: int
+    level: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

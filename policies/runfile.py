@@ -44,7 +44,12 @@ def write_run(
     low, high = x.min(axis=0).tolist(), x.max(axis=0).tolist()
     rows = np.random.default_rng(seed).choice(len(x), REFERENCES, replace=False)
     table = {
-        "task": {"name": env.task_name, "tolerance": env.task.tolerance, "max_steps": env.horizon},
+        "task": {
+            "name": env.task_name,
+            "tolerance": env.task.tolerance,
+            "max_steps": env.horizon,
+            "level": env.level,
+        },
         "robot": env.robot.name,
         "control": {"mode": env.control, "rate_hz": env.control_rate_hz, "gripper": env.task.gripper},
         "spec": env.spec_.to_json(),

@@ -145,11 +145,11 @@ class _Run:
         self.improved_rounds = 0
         self.best: dict[str, Any] = {}
         self.seconds = 0.0
-        work, levels = self.env.task, self.env.task.levels
-        self.curriculum = Curriculum.to(levels, levels[work.level] if levels else "") if curriculum else None
+        level = self.env.level
+        self.curriculum = Curriculum.to(self.env.task.levels_for(self.env.robot), level) if curriculum else None
         self.identity = {"task": self.env.task_name, "robot": self.env.robot.name, "seed": seed, "algo": algo}
-        if levels:
-            self.identity["level"] = levels[work.level] + (" by curriculum" if curriculum else "")
+        if level:
+            self.identity["level"] = level + (" by curriculum" if curriculum else "")
 
     def open(self, *, resume: bool) -> None:
         """Make the folder, or read the checkpoint in it."""

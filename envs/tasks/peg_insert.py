@@ -81,20 +81,14 @@ class PegInsert(Task):
     )
 
     @classmethod
+    def levels_for(cls, robot: RobotDescription) -> tuple[str, ...]:
+        """A hobby servo has more lost motion than the finer levels have clearance."""
+        return cls.levels[:2] if robot.tolerance == "servo" else cls.levels
+
+    @classmethod
     def default_level(cls, robot: RobotDescription) -> str:
         """What the lost motion of hobby servos allows, or a good fit for a stiff arm."""
         return "L0" if robot.tolerance == "servo" else "L3"
-
-    def level_index(self, level: object) -> int:
-        """Place of a level's name among `levels`.
-
-        Raises:
-            RefusedError: If there is no such level, or it is finer than this arm can be.
-        """
-        index = super().level_index(level)
-        if index > 1 and self.robot.tolerance == "servo":
-            raise RefusedError(f"{self.robot.name} has more lost motion than level {level!r} has clearance: L0 or L1")
-        return index
 
     def sensed_fields(self) -> tuple[Field, ...]:
         """The peg's pose, the rack's, and how far the tool is from where it was sent: its sense of touch."""

@@ -58,6 +58,40 @@ def test_seed_gives_the_same_episode_whatever_ran_before(env: CellEnv) -> None:
     assert rollout(env, seed=6) != first
 
 
+def test_level_asked_for_once_does_not_stay(env: CellEnv) -> None:
+    """The level of a reset is its own: the next one that names none is the one it always was."""
+    offered = env.task.levels_for(env.robot)
+    if not offered:
+        return
+    first = rollout(env, seed=5)
+    other = next(level for level in offered if level != env.level)
+    env.reset(seed=5, options={"level": other})
+    assert rollout(env, seed=5) == first
+
+
+def test_moment_is_restored_after_an_episode_of_another_layout_and_level(env: CellEnv) -> None:
+    """What a task keeps of its layout belongs to the moment, not to the episode that ran last."""
+    observation, _ = env.reset(seed=31)
+    for _ in range(20):
+        observation = env.step(env.expert_action(observation))[0]
+    saved = env.save_state()
+
+    def future() -> list[bytes]:
+        seen, rows = observation, []
+        for _ in range(40):
+            seen, reward, *_, info = env.step(env.expert_action(seen))
+            rows.append(exactly(seen, reward, info))
+        return rows
+
+    first = future()
+    for level in env.task.levels_for(env.robot) or ("",):
+        env.reset(seed=32, options={"level": level} if level else {})
+        env.step(np.ones(env.action_space.shape, np.float32))
+        env.restore_state(saved)
+        assert future() == first
+    env.remove_state(saved)
+
+
 def test_two_environments_in_one_process_do_not_disturb_each_other(combination: Combination, make: Make) -> None:
     one, two = make(*combination), make(*combination)
     alone = rollout(one, seed=8)
