@@ -1,16 +1,23 @@
-"""What assembly tasks share: two places, far enough apart for a hand, and how a part moves between two ticks."""
+"""What assembly tasks share: two places, far enough apart for a hand, and what they observe."""
 
 from collections.abc import Mapping
-from math import acos, dist, hypot
+from math import hypot
 from typing import Any
 
 import numpy as np
 
 from ..robots.errors import RefusedError
-from .body import Quaternion, Triple
+from ..robots.observation import Field
+from .layout import Seat
 from .task import Task
 
-Place = tuple[float, float, float, float]  # x, y, z in m, yaw in rad
+ASSEMBLY_FIELDS = (
+    Field(name="tcp_yaw", size=2, unit="1", low=-1.0, high=1.0),
+    Field(name="tcp_following_error", size=3, unit="m", low=-1.0, high=1.0),
+    Field(name="part_position", size=3, unit="m", low=-20.0, high=20.0, source="parts"),
+    Field(name="part_yaw", size=2, unit="1", low=-1.0, high=1.0, source="parts"),
+    Field(name="rack_position", size=3, unit="m", low=-2.0, high=2.0, source="job"),
+)
 
 
 def two_places(
@@ -21,7 +28,7 @@ def two_places(
     seat: tuple[str, float],
     rack: tuple[str, float],
     apart: float,
-) -> tuple[Place, Place]:
+) -> tuple[Seat, Seat]:
     """Draw where a part goes and where it waits, unless `reset` was told.
 
     Args:
@@ -49,20 +56,3 @@ def two_places(
         if all(told):
             raise RefusedError(f"options {seat[0]!r} and {rack[0]!r} are closer than {apart} m in x and y")
     raise RefusedError(f"no place {apart} m away from the given pose is in reach; name another")
-
-
-def motion_between(
-    before: tuple[Triple, Quaternion], after: tuple[Triple, Quaternion], dt: float
-) -> tuple[float, float]:
-    """Mean speed in m/s and angular speed in rad/s between two poses of a body.
-
-    Of a part that lies tight, the engine's own velocities are what its solver will take back in the next substep.
-
-    Args:
-        before: Position in m and quaternion xyzw.
-        after: The same `dt` later.
-        dt: s.
-    """
-    cosine = abs(sum([p * q for p, q in zip(before[1], after[1], strict=True)]))
-    spin = 2.0 * acos(min(cosine, 1.0)) / dt if cosine < 1.0 - 1e-15 else 0.0
-    return min(dist(before[0], after[0]) / dt, 20.0), min(spin, 500.0)

@@ -7,7 +7,7 @@ handed to the engine as a URDF, which alone gives joints their stops.
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import asin, atan2, cos, pi, sin, sqrt
+from math import acos, asin, atan2, cos, dist, pi, sin, sqrt
 
 Triple = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -137,6 +137,18 @@ def about(axis: Triple, angle: float) -> Quaternion:
     return axis[0] * s, axis[1] * s, axis[2] * s, cos(0.5 * angle)
 
 
+def times(p: Quaternion, q: Quaternion) -> Quaternion:
+    """Product of two rotations, q first."""
+    px, py, pz, pw = p
+    qx, qy, qz, qw = q
+    return (
+        pw * qx + px * qw + py * qz - pz * qy,
+        pw * qy - px * qz + py * qw + pz * qx,
+        pw * qz + px * qy - py * qx + pz * qw,
+        pw * qw - px * qx - py * qy - pz * qz,
+    )
+
+
 def yaw_and_tilt(orientation: Quaternion, symmetry: int) -> tuple[float, float]:
     """Yaw of a part about the vertical and the tilt of its nearest face from level, rad.
 
@@ -163,6 +175,23 @@ def yaw_and_tilt(orientation: Quaternion, symmetry: int) -> tuple[float, float]:
     turn = 2.0 * pi / symmetry
     yaw -= turn * round(yaw / turn)
     return yaw, atan2(sqrt(max(0.0, 1.0 - rise * rise)), rise)
+
+
+def motion_between(
+    before: tuple[Triple, Quaternion], after: tuple[Triple, Quaternion], dt: float
+) -> tuple[float, float]:
+    """Mean speed in m/s and angular speed in rad/s between two poses of a body.
+
+    Of a part that lies tight, the engine's own velocities are what its solver will take back in the next substep.
+
+    Args:
+        before: Position in m and quaternion xyzw.
+        after: The same `dt` later.
+        dt: s.
+    """
+    cosine = abs(sum([p * q for p, q in zip(before[1], after[1], strict=True)]))
+    spin = 2.0 * acos(min(cosine, 1.0)) / dt if cosine < 1.0 - 1e-15 else 0.0
+    return min(dist(before[0], after[0]) / dt, 20.0), min(spin, 500.0)
 
 
 def mechanism_urdf(body: Body) -> str:

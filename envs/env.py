@@ -15,20 +15,20 @@ from ..robots.description import load_robot
 from ..robots.envelope import SafetyEnvelope
 from ..robots.errors import RefusedError
 from ..robots.kinematics import Kinematics
-from ..robots.observation import GROUPS, Observation
+from ..robots.observation import Observation
 from ..robots.state import Vector
 from ..robots.station import Station
 from .bullet import window_possible
 from .cell import Cell
-from .randomize import OFF, Draw, Randomization, camera_offsets, preset
+from .options import joints_option
+from .outlook import Outlook
+from .randomize import OFF, Draw, Randomization, preset
 from .senses import JobSense, PoseSense, TruthSense, Watch
-from .sight import Sight
 from .sim_arm import Realism, SimArm
 from .task import TrueTool
 from .tasks import load_task
 from .view import Camera
 
-OBSERVATION_MODES = ("state", "rgb", "state+rgb")
 RENDER_MODES = ("human", "rgb_array")
 START_SPREAD = 0.03  # rad by which each joint may start away from home
 
@@ -107,10 +107,6 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             physics_rate_hz=physics_rate_hz,
             terminate_on_success=terminate_on_success,
         )
-        if obs not in OBSERVATION_MODES:
-            raise RefusedError(f"no observation mode named {obs!r}; there are: {', '.join(OBSERVATION_MODES)}")
-        if depth and obs == "state":
-            raise RefusedError("depth=True needs cameras: obs='rgb' or obs='state+rgb'")
         if reward not in ("sparse", "dense"):
             raise RefusedError(f"no reward named {reward!r}; there are: sparse, dense")
         if render_mode is not None and render_mode not in RENDER_MODES:
@@ -145,7 +141,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         fields = self.task.sensed_fields()
         measured = tuple(f for f in fields if f.source == "parts")
         self._parts = PoseSense(measured, self.task.symmetry, self.task.noise if noise else None)
-        job = JobSense(tuple(f for f in fields if f.source == "job"), lambda: self.task.sensed(self.cell))
+        job = JobSense(tuple(f for f in fields if f.source == "job"), self._sensed)
         self.station = Station(
             arm=self.arm,
             kinematics=kinematics,
@@ -167,21 +163,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self._step = 0
         self._saved: dict[int, tuple[object, ...]] = {}
         self.action_space = spaces.Box(-1.0, 1.0, (controller.action_size,), np.float32)
-        boxes: dict[str, spaces.Space[Any]] = {g: spaces.Box(*self.spec_.bounds(g), dtype=np.float32) for g in GROUPS}
-        self.sight: Sight | None = None
-        self._kept: npt.NDArray[np.intp] | None = None
-        if obs != "state":
-            self.sight = Sight(self.cell, self.arm, self.task.cameras, depth=depth, backend=camera_backend)
-            for name, (shape, dtype, least, most) in self.sight.spaces().items():
-                boxes[name] = spaces.Box(least, most, shape, np.uint8 if dtype == "uint8" else np.float32)
-        if obs == "rgb":
-            hidden = {f.name for f in fields if f.source == "parts"} | set(self.task.told_by_camera)
-            cuts = self.spec_.slices("observation").items()
-            kept = [k for name, cut in cuts if name not in hidden for k in range(cut.start, cut.stop)]
-            self._kept = np.array(kept, np.intp)
-            low, high = self.spec_.bounds("observation")
-            boxes["observation"] = spaces.Box(low[self._kept], high[self._kept], dtype=np.float32)
-        self.observation_space = spaces.Dict(boxes)  # type: ignore[assignment]
+        self._outlook = Outlook(obs, self.cell, self.arm, self.task, self.spec_, depth=depth, backend=camera_backend)
+        self.observation_space = self._outlook.space  # type: ignore[assignment]
 
     @property
     def level(self) -> str:
@@ -193,6 +176,13 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         station = self.station
         self._truth = TrueTool(station.kinematics, self.arm.true_positions, station.pose)
         self.task.watch(self.cell, self._truth)
+        self._now: dict[str, Vector] | None = None
+
+    def _sensed(self) -> dict[str, Vector]:
+        """True values of what is sensed and told; two senses ask, and it is worked out once per tick."""
+        if self._now is None:
+            self._now = self.task.sensed(self.cell)
+        return self._now
 
     def _achieved(self) -> Vector:
         return self.task.achieved(self.cell, self._truth)
@@ -226,35 +216,20 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         draw = self.draw or Draw()
         self._parts.reset(
             rng,
-            lambda: self.task.sensed(self.cell),
+            self._sensed,
             bias_factor=draw.sense_bias,
             noise_factor=draw.sense_noise,
         )
         self._held = self._step = 0
         observation = self.station.start()
         self._full = observation
-        self._aim()
+        self._outlook.reset(self.draw)
         if self.render_mode == "human":
             self.render()
         achieved, desired = observation["achieved_goal"].tolist(), observation["desired_goal"].tolist()
         info = self._info(achieved, desired, met=False)
         info["randomization"] = self.draw.to_info() if self.draw else {}
-        return self._seen(observation), info
-
-    def _aim(self) -> None:
-        """Set cameras and light as drawn."""
-        if self.sight is not None:
-            names = [mount.name for mount in self.task.cameras]
-            self.sight.reset(camera_offsets(self.draw, names) if self.draw else None)
-
-    def _seen(self, observation: Observation) -> Observation:
-        """What is given out: with pictures, and in mode "rgb" without what they show."""
-        if self.sight is None:
-            return observation
-        seen: dict[str, Any] = {**observation, **self.sight.look()}
-        if self._kept is not None:
-            seen["observation"] = observation["observation"][self._kept]
-        return seen
+        return self._outlook.see(observation), info
 
     def _draw(self, rng: np.random.Generator) -> Draw | None:
         """Draw what differs in this episode, from a generator of its own, so that layouts stay what they are."""
@@ -281,14 +256,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         if "joint_positions" not in options:
             offsets = rng.uniform(-START_SPREAD, START_SPREAD, len(joints)).tolist()
             return tuple([min(max(j.home + o, j.lower), j.upper) for j, o in zip(joints, offsets, strict=True)])
-        try:
-            values = tuple(float(v) for v in options["joint_positions"])
-        except (TypeError, ValueError):
-            values = ()
-        limits = ", ".join(f"{j.name} {j.lower}..{j.upper}" for j in joints)
-        if len(values) != len(joints) or not all(j.lower <= v <= j.upper for j, v in zip(joints, values, strict=False)):
-            raise RefusedError(f"option 'joint_positions' is {options['joint_positions']!r}; allowed, in rad: {limits}")
-        return values
+        return joints_option(options, self.robot)
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Run one tick.
@@ -311,7 +279,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         info = self._info(achieved, desired, met=met)
         if self.render_mode == "human":
             self.render()
-        return self._seen(observation), reward, done and self._terminates, self._step >= self.horizon, info
+        return self._outlook.see(observation), reward, done and self._terminates, self._step >= self.horizon, info
 
     def _info(self, achieved: list[float], desired: list[float], *, met: bool) -> dict[str, Any]:
         terms = self.task.success.terms(achieved, desired)
@@ -348,7 +316,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             observation: What the environment gave last. Where that is pictures the expert acts on the state behind
                 them, which it could not read out of pixels.
         """
-        if self.sight is not None:
+        if self._outlook.pictures:
             observation = self._full
         batch = {g: observation[g][None] for g in ("observation", "desired_goal")}
         actions = type(self.task).expert(self.robot, self.fields(batch))
@@ -409,7 +377,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         self.np_random.bit_generator.state = rng  # type: ignore[assignment]
         self.task.desired = desired  # type: ignore[assignment]
         self._held, self._step, self._full = counts  # type: ignore[misc]
-        self._aim()
+        self._outlook.reset(self.draw)
         self.task.memory, self.task.level, _ = deepcopy(memory)  # type: ignore[misc]
 
     def remove_state(self, state_id: int) -> None:

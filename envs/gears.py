@@ -9,9 +9,8 @@ from collections.abc import Callable
 from math import cos, pi, sin, tan
 from typing import TYPE_CHECKING
 
-from .body import Box, Colour, Cylinder, Shape, about, about_z
+from .body import Box, Colour, Cylinder, Shape, about, about_z, times
 from .bullet import bullet
-from .holes import times
 
 if TYPE_CHECKING:
     from .cell import Cell

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import cos, hypot, sin
 
 from .body import Quaternion, Triple
-from .many import Seat
+from .layout import Seat
 
 LEVEL = 0.17  # rad by which a gripped axis may slope
 NEAR = 0.0155  # m from a 24 mm cube's middle at which an open finger begins

@@ -10,7 +10,7 @@ from math import cos, sin
 
 from .body import Body, Box, Colour, Mover, Triple, about_z
 from .cell import Cell
-from .many import Seat, frame_point
+from .layout import Seat, frame_point
 
 STROKE = 0.056  # m, of the hood
 HALF_X, HALF_Y = 0.048, 0.028  # m, half of the opening

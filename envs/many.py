@@ -8,9 +8,8 @@ passes on when it is seated and the hand has left it.
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from math import acos, atan2, cos, dist, hypot, pi, sin, sqrt
+from math import cos, dist, hypot, pi, sin
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,28 +17,19 @@ import numpy as np
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.features import Feature
-from ..robots.kinematics import Kinematics
 from ..robots.observation import Field
 from ..robots.state import Vector
 from ..robots.success import Criterion, goal_vector
-from .body import UPRIGHT, Body, Box, Colour, Quaternion, Triple, about_z, yaw_and_tilt
+from .body import Quaternion, Triple, about_z, motion_between, yaw_and_tilt
 from .cell import Cell
+from .layout import ABSENT, Part, Seat, around, closing_direction
 from .skills import Handling, transfer
-from .task import Floats, Task, TrueTool, yaw_of
+from .task import ARM_FEATURES, Floats, Task, TrueTool, yaw_of
 
-Seat = tuple[float, float, float, float]  # x, y, z of the part's centre in m, yaw in rad
-
-ABSENT: tuple[Triple, Quaternion] = ((0.0, 0.0, -1.0), UPRIGHT)  # of a part that is not in the cell yet
 LEFT_BY = 0.028  # m above the part that the hand must be before the turn passes on
 
 PART_FEATURES: tuple[Feature, ...] = (
-    Feature("field", "joint_positions"),
-    Feature("field", "joint_velocities"),
-    Feature("field", "following_error"),
-    Feature("field", "gripper_opening"),
-    Feature("field", "tcp_position"),
-    Feature("field", "tcp_yaw"),
-    Feature("field", "tcp_tilt"),
+    *ARM_FEATURES,
     Feature("field", "part_seated"),
     Feature("difference", "part_position", "tcp_position"),
     Feature("difference", "seat_position", "part_position"),
@@ -50,42 +40,12 @@ PART_FEATURES: tuple[Feature, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One loose part.
-
-    Attributes:
-        name: Its name in the cell.
-        size: Extents along its own x (the side that is gripped), y and z, m.
-        mass: kg.
-        colour: RGBA.
-        kind: Number of its type.
-        friction: Coefficient.
-        marking: Thin boxes on it that are only seen.
-    """
-
-    name: str
-    size: Triple
-    mass: float
-    colour: Colour
-    kind: int = 0
-    friction: float = 1.0
-    marking: tuple[Box, ...] = ()
-
-    def body(self) -> Body:
-        """As the cell takes it."""
-        x, y, z = self.size
-        block = Box(half=(0.5 * x, 0.5 * y, 0.5 * z), colour=self.colour)
-        return Body(name=self.name, boxes=(block, *self.marking), mass=self.mass, friction=self.friction)
-
-
 class PartsTask(Task):
     """Bring every part to its seat.
 
     Class attributes:
         kinds: How many types of parts there are.
         handling: How parts are gripped and carried.
-        keep_in: Distance from the middle of the reach beyond which a part is out of the cell, m.
     """
 
     gripper = True
@@ -223,11 +183,9 @@ class PartsTask(Task):
         """
         before = self.memory["poses"]
         self.memory["poses"] = poses
-        self._speed = max(dist(a, b) for (a, _), (b, _) in zip(poses, before, strict=True)) / self.dt
-        cosine = min(
-            abs(sum([p * q for p, q in zip(a, b, strict=True)])) for (_, a), (_, b) in zip(poses, before, strict=True)
-        )
-        self._spin = 2.0 * acos(min(cosine, 1.0)) / self.dt if cosine < 1.0 - 1e-15 else 0.0
+        motions = [motion_between(old, new, self.dt) for old, new in zip(before, poses, strict=True)]
+        self._speed = max(speed for speed, _ in motions)
+        self._spin = max(spin for _, spin in motions)
 
     def note(self, cell: Cell, truth: TrueTool) -> None:
         """Note what else has happened; poses, touches and seats of this tick are known."""
@@ -265,8 +223,8 @@ class PartsTask(Task):
             0.0,
             1.0,
             0.0,
-            min(self._speed, 20.0),
-            min(self._spin, 500.0),
+            self._speed,
+            self._spin,
             0.0 if any(self._touched) else 1.0,
             min(reach, 4.0),
             *self.measure(cell, seated),
@@ -299,61 +257,12 @@ class PartsTask(Task):
 
     @cached_property
     def closing(self) -> float:
-        """Yaw of the closing direction at home, rad, 0 outward, half pi along the arc: rows stand across it."""
-        x, y, _ = Kinematics(self.robot).forward(self.robot.home).x_axis
-        return 0.5 * pi if abs(y) > abs(x) else 0.0
+        """Yaw of the closing direction at home, rad, see `layout.closing_direction`."""
+        return closing_direction(self.robot)
 
     def around(self, out: float, arc: float) -> tuple[float, float, float]:
-        """A place by its distance from the middle of the reach: outward and along the arc, m.
-
-        Returns:
-            x, y in m and the azimuth there, rad.
-        """
-        reach = self.robot.reach
-        middle = 0.5 * (reach.radius[0] + reach.radius[1])
-        azimuth = arc / middle
-        r = middle + out
-        return reach.axis[0] + r * cos(azimuth), reach.axis[1] + r * sin(azimuth), azimuth
-
-    def scatter(
-        self,
-        rng: np.random.Generator,
-        *,
-        rows: int,
-        gap: float,
-        pitch: float,
-        centre: tuple[float, float] = (0.0, 0.0),
-        jitter: float = 0.005,
-        turn: float = 0.35,
-    ) -> list[tuple[Triple, Quaternion]]:
-        """Draw places on the table for all parts, level, with room for the fingers around each.
-
-        Fingers need much room in the closing direction and little across it: places are a grid of rows that stand
-        across it, each place jittered and turned, and parts are dealt to them at random.
-
-        Args:
-            rng: Generator.
-            rows: Rows, one behind the other in the closing direction.
-            gap: Between rows, m.
-            pitch: Between places in a row, m.
-            centre: Middle of the grid: outward from the middle of the reach and along the arc, m.
-            jitter: By which a place may be off in each direction, m.
-            turn: Largest yaw away from the closing direction, rad.
-        """
-        columns = -(-len(self.parts) // rows)
-        places = [
-            ((row - 0.5 * (rows - 1)) * gap, (column - 0.5 * (columns - 1)) * pitch)
-            for row in range(rows)
-            for column in range(columns)
-        ]
-        found = []
-        for part, place in zip(self.parts, rng.permutation(len(places)).tolist(), strict=False):
-            along, across = (v + rng.uniform(-jitter, jitter) for v in places[place])
-            out, arc = (across, along) if self.closing else (along, across)
-            x, y, azimuth = self.around(centre[0] + out, centre[1] + arc)
-            yaw = azimuth + self.closing + rng.uniform(-turn, turn)
-            found.append(((x, y, 0.5 * part.size[2]), about_z(yaw)))
-        return found
+        """x, y in m and azimuth in rad of a place, see `layout.around`."""
+        return around(self.robot, out, arc)
 
     def poses_option(self, options: Mapping[str, Any]) -> list[tuple[Triple, Quaternion]]:
         """Read the option `part_poses`: x, y, z in m and yaw in rad for each part.
@@ -380,48 +289,3 @@ class PartsTask(Task):
                         f"{dist(at, place):.3f} m apart, and {least:.3f} m is the least"
                     )
         return found
-
-
-def tray(
-    name: str, *, inner: tuple[float, float], wall: float, rim: float, floor: float, colour: Colour, ground: Colour
-) -> Body:
-    """A flat fixture with a rim all around: a nest, a bin, a pallet.
-
-    Args:
-        name: Its name.
-        inner: Free width along x and y, m.
-        wall: Thickness of the rim, m.
-        rim: Height of the rim above the floor, m; 0 for none.
-        floor: Thickness of the floor, m.
-        colour: Of the rim.
-        ground: Of the floor.
-    """
-    a, b = 0.5 * inner[0], 0.5 * inner[1]
-    plate = Box(half=(a + wall, b + wall, 0.5 * floor), at=(0.0, 0.0, 0.5 * floor), colour=ground)
-    if rim <= 0.0:
-        return Body(name=name, boxes=(plate,))
-    half = 0.5 * (floor + rim)
-    walls = [
-        Box(half=(a + wall, 0.5 * wall, half), at=(0.0, side * (b + 0.5 * wall), half), colour=colour)
-        for side in (-1.0, 1.0)
-    ] + [
-        Box(half=(0.5 * wall, b, half), at=(side * (a + 0.5 * wall), 0.0, half), colour=colour) for side in (-1.0, 1.0)
-    ]
-    return Body(name=name, boxes=(plate, *walls))
-
-
-def frame_point(seat: Seat, x: float, y: float) -> tuple[float, float]:
-    """x, y in m of a point given in the frame of a fixture that stands at x, y and yaw of `seat`."""
-    c, s = cos(seat[3]), sin(seat[3])
-    return seat[0] + c * x - s * y, seat[1] + s * x + c * y
-
-
-def heading(orientation: Quaternion) -> float:
-    """Yaw of a quaternion about the vertical, rad, without symmetry."""
-    x, y, z, w = orientation
-    return atan2(2.0 * (x * y + z * w), 1.0 - 2.0 * (y * y + z * z))
-
-
-def flat_distance(a: Sequence[float], b: Sequence[float]) -> float:
-    """Distance in x and y, m."""
-    return sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 
 Range = tuple[float, float]
@@ -53,6 +54,23 @@ def rows_option(
         said = ", ".join(f"{name} {low:.4g}..{high:.4g}" for name, (low, high) in columns.items())
         raise RefusedError(f"option {key!r} needs {count} rows of ({said})")
     return rows
+
+
+def joints_option(options: Mapping[str, Any], robot: RobotDescription) -> tuple[float, ...]:
+    """Read `joint_positions`, rad.
+
+    Raises:
+        RefusedError: If they are not as many as the arm has joints, not finite or out of range.
+    """
+    try:
+        values = tuple(float(v) for v in options["joint_positions"])
+    except (TypeError, ValueError):
+        values = ()
+    joints = robot.joints
+    if len(values) != len(joints) or not all(j.lower <= v <= j.upper for j, v in zip(joints, values, strict=False)):
+        limits = ", ".join(f"{j.name} {j.lower}..{j.upper}" for j in joints)
+        raise RefusedError(f"option 'joint_positions' is {options['joint_positions']!r}; allowed, in rad: {limits}")
+    return values
 
 
 def _fits(row: Sequence[float], ranges: Sequence[Range]) -> bool:

@@ -16,8 +16,9 @@ from ..robots.errors import RefusedError
 from .body import Body, Box, Colour, Quaternion, Triple
 from .bullet import bullet
 from .cell import Cell
+from .fixtures import tray
 from .grasping import best, grasps
-from .many import Part, tray
+from .layout import Part
 
 EDGE = 0.024  # m
 MASS = 0.037  # kg, aluminium

@@ -28,6 +28,20 @@ from .render_mount import CameraMount, standard_mounts
 
 Floats = npt.NDArray[np.float64]
 
+# What a policy that grips makes of the arm's own fields.
+ARM_FEATURES: tuple[Feature, ...] = tuple(
+    Feature("field", name)
+    for name in (
+        "joint_positions",
+        "joint_velocities",
+        "following_error",
+        "gripper_opening",
+        "tcp_position",
+        "tcp_yaw",
+        "tcp_tilt",
+    )
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenseNoise:

@@ -19,8 +19,10 @@ from ...robots.state import Vector
 from ...robots.success import Criterion
 from ..body import Quaternion, Triple, about_z
 from ..cell import Cell
+from ..fixtures import tray
 from ..grasping import axes_of, best, grasps
-from ..many import Part, PartsTask, Seat, frame_point, tray
+from ..layout import Part, Seat, frame_point
+from ..many import PartsTask
 from ..options import number_option
 from ..piles import BINS, EDGE, FINGER_ENDS, FLOOR, MASS, RIM, bin_body, free_width, heap, heaps_of
 from ..skills import Handling, transfer
@@ -63,6 +65,11 @@ class BinPick(PartsTask):
         Criterion(name="spilled", high=10.0, weight=1.0),
     )
     option_names = ("joint_positions", "heap")
+
+    @classmethod
+    def levels_for(cls, robot: RobotDescription) -> tuple[str, ...]:
+        """The smaller bin of desktop arms holds no more than eight."""
+        return cls.levels[:4] if robot.reach.radius[1] < 0.3 else cls.levels
 
     @classmethod
     def default_level(cls, robot: RobotDescription) -> str:

@@ -9,7 +9,7 @@ let go of, and none was ever carried off the downstream end.
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from math import cos, radians, sin
+from math import cos, hypot, radians, sin
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +22,9 @@ from ...robots.success import Criterion
 from ..belt import Belt, carried_along, led
 from ..body import Body, Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
-from ..many import ABSENT, PART_FEATURES, Part, PartsTask, Seat, flat_distance, tray
+from ..fixtures import tray
+from ..layout import ABSENT, Part, Seat
+from ..many import PART_FEATURES, PartsTask
 from ..options import number_option, rows_option
 from ..skills import Handling, grip_action, look
 from ..task import Floats, TrueTool
@@ -174,7 +176,7 @@ class ConveyorPick(PartsTask):
                 memory["lost"][k] = True
                 memory["poses"][k] = self._poses[k] = ABSENT
         at = self._poses[memory["current"]][0]
-        busy = memory["present"][memory["current"]] and flat_distance(at, self._tool) < 0.040
+        busy = memory["present"][memory["current"]] and hypot(at[0] - self._tool[0], at[1] - self._tool[1]) < 0.040
         if not busy:
             memory["current"] = self.choose(cell, memory["seated"])
 

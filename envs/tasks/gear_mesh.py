@@ -21,8 +21,8 @@ from ...robots.features import Feature
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import Criterion, goal_vector
-from ..assembly import motion_between, two_places
-from ..body import Body, Box, Colour, Cylinder, Mover, about_z, yaw_and_tilt
+from ..assembly import ASSEMBLY_FIELDS, two_places
+from ..body import Body, Box, Colour, Cylinder, Mover, about_z, motion_between, yaw_and_tilt
 from ..cell import Cell
 from ..fit import EXACT_SIZES, Fitting, fit
 from ..gears import (
@@ -39,7 +39,7 @@ from ..gears import (
     shaft,
 )
 from ..randomize import Randomization
-from ..task import Floats, Task, TrueTool
+from ..task import ARM_FEATURES, Floats, Task, TrueTool
 
 FLOOR = 0.005  # m, of rack and gearbox below the gear
 REST = FLOOR + FEET + 0.5 * THICKNESS  # m, middle of a gear that is seated or waits
@@ -81,12 +81,7 @@ class GearMesh(Task):
     )
     option_names = ("joint_positions", "part_pose", "phase", "seat_pose")
     features = (
-        Feature("field", "joint_positions"),
-        Feature("field", "joint_velocities"),
-        Feature("field", "following_error"),
-        Feature("field", "gripper_opening"),
-        Feature("field", "tcp_position"),
-        Feature("field", "tcp_yaw"),
+        *ARM_FEATURES,
         Feature("field", "tcp_following_error"),
         Feature("angle_difference", "mesh_yaw", "tcp_yaw_x12"),
         Feature("difference", "part_position", "tcp_position"),
@@ -102,12 +97,8 @@ class GearMesh(Task):
     def sensed_fields(self) -> tuple[Field, ...]:
         """The gear's pose, where rack and shaft are, and the yaw, of `TEETH` alike, at which the gear would mesh."""
         return (
-            Field(name="tcp_yaw", size=2, unit="1", low=-1.0, high=1.0),
+            *ASSEMBLY_FIELDS,
             Field(name="tcp_yaw_x12", size=2, unit="1", low=-1.0, high=1.0),
-            Field(name="tcp_following_error", size=3, unit="m", low=-1.0, high=1.0),
-            Field(name="part_position", size=3, unit="m", low=-20.0, high=20.0, source="parts"),
-            Field(name="part_yaw", size=2, unit="1", low=-1.0, high=1.0, source="parts"),
-            Field(name="rack_position", size=3, unit="m", low=-2.0, high=2.0, source="job"),
             Field(name="seat_position", size=3, unit="m", low=-2.0, high=2.0, source="job"),
             Field(name="mesh_yaw", size=2, unit="1", low=-1.0, high=1.0, source="job"),
             Field(name="drive_done", size=1, unit="1", low=0.0, high=1.0, source="job"),

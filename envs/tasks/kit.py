@@ -20,8 +20,9 @@ from ...robots.state import Vector
 from ...robots.success import Criterion
 from ..body import Box, Colour, Quaternion, Triple, about_z, yaw_and_tilt
 from ..cell import Cell
-from ..holes import hole_block
-from ..many import PART_FEATURES, Part, PartsTask, Seat, frame_point
+from ..fixtures import hole_block
+from ..layout import Part, Seat, frame_point, scatter
+from ..many import PART_FEATURES, PartsTask
 from ..skills import Handling
 from ..task import TrueTool
 
@@ -162,7 +163,7 @@ class Kit(PartsTask):
         self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]
     ) -> Sequence[tuple[Triple, Quaternion]]:
         """In two rows beside the tray."""
-        return self.scatter(rng, rows=2, gap=0.080, pitch=0.044, centre=(0.0, SUPPLY_ARC))
+        return scatter(self.robot, self.parts, rng, rows=2, gap=0.080, pitch=0.044, centre=(0.0, SUPPLY_ARC))
 
     def begin(self) -> None:
         """Note the ticket."""

@@ -23,8 +23,9 @@ from ...robots.state import Vector
 from ...robots.success import Criterion
 from ..body import Body, Box, Colour, Quaternion, Triple, about_z, yaw_and_tilt
 from ..cell import Cell
+from ..layout import Part, Seat
 from ..machine import BUTTON_TOP, CLEAR, OPENED, POST, POST_AT, PRESSED, SHUT, STROKE, VICE, Machine
-from ..many import PART_FEATURES, Part, PartsTask, Seat
+from ..many import PART_FEATURES, PartsTask
 from ..options import rows_option
 from ..pushing import press, push, rise
 from ..skills import Handling, transfer

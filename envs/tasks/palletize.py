@@ -18,7 +18,8 @@ from ...robots.errors import RefusedError
 from ...robots.success import Criterion
 from ..body import Body, Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
-from ..many import Part, PartsTask, Seat, frame_point
+from ..layout import Part, Seat, frame_point
+from ..many import PartsTask
 from ..skills import Handling
 from ..task import TrueTool
 

@@ -18,17 +18,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...robots.description import RobotDescription
-from ...robots.errors import RefusedError
 from ...robots.features import Feature
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import Criterion, goal_vector
-from ..assembly import motion_between, two_places
-from ..body import Body, Box, Colour, about_z, yaw_and_tilt
+from ..assembly import ASSEMBLY_FIELDS, two_places
+from ..body import Body, Box, Colour, about_z, motion_between, yaw_and_tilt
 from ..cell import Cell
 from ..device import ForceGauge
 from ..fit import EXACT_SIZES, Fitting, fit
-from ..holes import hole_block
+from ..fixtures import hole_block
 from ..randomize import Randomization
 from ..task import Floats, Task, TrueTool, yaw_of
 from .pick_place import PickPlace
@@ -93,11 +92,7 @@ class PegInsert(Task):
     def sensed_fields(self) -> tuple[Field, ...]:
         """The peg's pose, the rack's, and how far the tool is from where it was sent: its sense of touch."""
         return (
-            Field(name="tcp_yaw", size=2, unit="1", low=-1.0, high=1.0),
-            Field(name="tcp_following_error", size=3, unit="m", low=-1.0, high=1.0),
-            Field(name="part_position", size=3, unit="m", low=-20.0, high=20.0, source="parts"),
-            Field(name="part_yaw", size=2, unit="1", low=-1.0, high=1.0, source="parts"),
-            Field(name="rack_position", size=3, unit="m", low=-2.0, high=2.0, source="job"),
+            *ASSEMBLY_FIELDS,
             Field(name="rack_yaw", size=2, unit="1", low=-1.0, high=1.0, source="job"),
         )
 

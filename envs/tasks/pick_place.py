@@ -22,7 +22,7 @@ from ...robots.success import goal_vector
 from ..body import Body, Box, Quaternion, about_z, yaw_and_tilt
 from ..cell import Cell
 from ..skills import Handling, transfer
-from ..task import Floats, Task, TrueTool, yaw_of
+from ..task import ARM_FEATURES, Floats, Task, TrueTool, yaw_of
 
 WIDTH = 0.024  # m, edge of the block
 MASS = 0.037  # kg, aluminium
@@ -47,13 +47,7 @@ class PickPlace(Task):
     }
     option_names = ("goal", "joint_positions", "part_pose")
     features = (
-        Feature("field", "joint_positions"),
-        Feature("field", "joint_velocities"),
-        Feature("field", "following_error"),
-        Feature("field", "gripper_opening"),
-        Feature("field", "tcp_position"),
-        Feature("field", "tcp_yaw"),
-        Feature("field", "tcp_tilt"),
+        *ARM_FEATURES,
         Feature("difference", "part_position", "tcp_position"),
         Feature("difference", "goal_position", "part_position"),
         Feature("difference", "goal_position", "tcp_position"),

@@ -22,14 +22,14 @@ from ...robots.features import Feature
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import Criterion, goal_vector
-from ..assembly import motion_between, two_places
-from ..body import Body, Colour, about_z, yaw_and_tilt
+from ..assembly import ASSEMBLY_FIELDS, two_places
+from ..body import Body, Colour, about_z, motion_between, yaw_and_tilt
 from ..cell import Cell
 from ..driver import BIT, HANDLE, HANDLE_HEIGHT, HEAD, LENGTH, TIP, bolt_shapes, driver_shapes, socket_shapes
 from ..fit import EXACT_SIZES, Fitting, fit
-from ..holes import hole_block
+from ..fixtures import hole_block
 from ..randomize import Randomization
-from ..task import Floats, Task, TrueTool, yaw_of
+from ..task import ARM_FEATURES, Floats, Task, TrueTool, yaw_of
 from ..thread import PITCH, Thread
 
 FEED = 3.0 * PITCH  # m from the first catch to the seat
@@ -81,12 +81,7 @@ class ScrewDrive(Task):
     )
     option_names = ("clutch", "joint_positions", "part_pose", "seat_pose")
     features = (
-        Feature("field", "joint_positions"),
-        Feature("field", "joint_velocities"),
-        Feature("field", "following_error"),
-        Feature("field", "gripper_opening"),
-        Feature("field", "tcp_position"),
-        Feature("field", "tcp_yaw"),
+        *ARM_FEATURES,
         Feature("field", "tcp_following_error"),
         Feature("field", "clutch"),
         Feature("difference", "part_position", "tcp_position"),
@@ -102,11 +97,7 @@ class ScrewDrive(Task):
     def sensed_fields(self) -> tuple[Field, ...]:
         """The driver's pose, where holder and bolt's seat are, and whether the clutch has clicked."""
         return (
-            Field(name="tcp_yaw", size=2, unit="1", low=-1.0, high=1.0),
-            Field(name="tcp_following_error", size=3, unit="m", low=-1.0, high=1.0),
-            Field(name="part_position", size=3, unit="m", low=-20.0, high=20.0, source="parts"),
-            Field(name="part_yaw", size=2, unit="1", low=-1.0, high=1.0, source="parts"),
-            Field(name="rack_position", size=3, unit="m", low=-2.0, high=2.0, source="job"),
+            *ASSEMBLY_FIELDS,
             Field(name="rack_yaw", size=2, unit="1", low=-1.0, high=1.0, source="job"),
             Field(name="seat_position", size=3, unit="m", low=-2.0, high=2.0, source="job"),
             Field(name="seat_yaw", size=2, unit="1", low=-1.0, high=1.0, source="job"),

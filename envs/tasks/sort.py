@@ -15,7 +15,9 @@ import numpy as np
 from ...robots.success import Criterion
 from ..body import Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
-from ..many import Part, PartsTask, Seat, frame_point, tray
+from ..fixtures import tray
+from ..layout import Part, Seat, frame_point, scatter
+from ..many import PartsTask
 from ..skills import Handling
 from ..task import TrueTool
 
@@ -102,7 +104,7 @@ class Sort(PartsTask):
         self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]
     ) -> Sequence[tuple[Triple, Quaternion]]:
         """Anywhere in front of the arm."""
-        return self.scatter(rng, rows=2, gap=0.080, pitch=0.045)
+        return scatter(self.robot, self.parts, rng, rows=2, gap=0.080, pitch=0.045)
 
     def inside(self, position: Triple, kind: int) -> bool:
         """Whether a part's centre is within the rim of a bin."""

@@ -1,13 +1,19 @@
 """Environments over the whole catalogue: a new task or arm is tested by existing."""
 
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import pytest
 
+from genba.envs import make_vec
 from genba.envs.env import CellEnv
 from genba.envs.tasks import load_task, task_names
 from genba.robots.description import robot_names
+
+sys.path.insert(0, str(Path(__file__).parent))  # in import mode "importlib" no folder is on the path
 
 COMBINATIONS = [
     (task, robot)
@@ -55,5 +61,20 @@ def make() -> Iterator[Make]:
         return found
 
     yield build
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def vec(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Make vectors that are closed when the test ends; workers find the strange cells beside this file."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    made: list[Any] = []
+
+    def make(*args: Any, **options: Any) -> Any:
+        made.append(make_vec(*args, **options))
+        return made[-1]
+
+    yield make
     for each in made:
         each.close()

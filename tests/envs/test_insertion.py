@@ -7,7 +7,7 @@ import pytest
 from genba.envs.body import about
 from genba.envs.bullet import bullet
 from genba.envs.cell import Cell
-from genba.envs.holes import hole_block
+from genba.envs.fixtures import hole_block
 from genba.envs.tasks.peg_insert import CLEARANCES, DEPTH, FLOOR, HEIGHT, WIDTHS, peg_body
 from genba.robots.description import load_robot
 

@@ -7,7 +7,7 @@ import pytest
 from stage import Stage, comes_back, failed, refuses, staged
 
 from genba.envs.body import about_z
-from genba.envs.many import frame_point
+from genba.envs.layout import frame_point
 from genba.envs.tasks.kit import CLEARANCE, FLOOR, HEIGHTS, PITCH, RIM, Kit
 
 TICKET = [0, 1, 2, 0]  # parts 0, 1, 2, 3 are of these types; 4 and 5 are left over

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from stage import Stage, comes_back, failed, refuses, staged
 
-from genba.envs.body import about, about_z
-from genba.envs.holes import times
-from genba.envs.many import frame_point
+from genba.envs.body import about, about_z, times
+from genba.envs.layout import frame_point
 from genba.envs.tasks.palletize import DECK, HEIGHT, LENGTH, OFF, SHEET, SKEW, STAND_S, WIDTH, Palletize
 
 STRAIGHT = [(0.0, 0.0, 0.0)] * 12

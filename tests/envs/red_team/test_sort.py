@@ -8,7 +8,7 @@ import pytest
 from stage import Stage, comes_back, failed, refuses, staged
 
 from genba.envs.body import about_z
-from genba.envs.many import frame_point
+from genba.envs.layout import frame_point
 from genba.envs.tasks.sort import FLOOR, INNER, RIM, WALL, WIDTH, Sort
 
 

@@ -1,11 +1,11 @@
-"""Square holes with a chamfered mouth, made of boxes: pockets of racks, blocks with a fit, nests for nuts.
+"""Fixtures that several tasks use: blocks with a square, chamfered hole, and flat trays with a rim.
 
 Boxes only: Bullet rounds the rims of cylinders by its margin, and pegs then slip into holes too small for them.
 """
 
 from math import cos, pi, sin
 
-from .body import Body, Box, Colour, Quaternion, about, about_z
+from .body import Body, Box, Colour, about, about_z, times
 
 STEEL: Colour = (0.36, 0.42, 0.52, 1.0)
 BRIGHT: Colour = (0.22, 0.50, 0.80, 1.0)
@@ -59,13 +59,29 @@ def hole_block(
     return Body(name=name, boxes=tuple(boxes), friction=friction)
 
 
-def times(p: Quaternion, q: Quaternion) -> Quaternion:
-    """Product of two rotations, q first."""
-    px, py, pz, pw = p
-    qx, qy, qz, qw = q
-    return (
-        pw * qx + px * qw + py * qz - pz * qy,
-        pw * qy - px * qz + py * qw + pz * qx,
-        pw * qz + px * qy - py * qx + pz * qw,
-        pw * qw - px * qx - py * qy - pz * qz,
-    )
+def tray(
+    name: str, *, inner: tuple[float, float], wall: float, rim: float, floor: float, colour: Colour, ground: Colour
+) -> Body:
+    """A flat fixture with a rim all around: a nest, a bin, a pallet.
+
+    Args:
+        name: Its name.
+        inner: Free width along x and y, m.
+        wall: Thickness of the rim, m.
+        rim: Height of the rim above the floor, m; 0 for none.
+        floor: Thickness of the floor, m.
+        colour: Of the rim.
+        ground: Of the floor.
+    """
+    a, b = 0.5 * inner[0], 0.5 * inner[1]
+    plate = Box(half=(a + wall, b + wall, 0.5 * floor), at=(0.0, 0.0, 0.5 * floor), colour=ground)
+    if rim <= 0.0:
+        return Body(name=name, boxes=(plate,))
+    half = 0.5 * (floor + rim)
+    walls = [
+        Box(half=(a + wall, 0.5 * wall, half), at=(0.0, side * (b + 0.5 * wall), half), colour=colour)
+        for side in (-1.0, 1.0)
+    ] + [
+        Box(half=(0.5 * wall, b, half), at=(side * (a + 0.5 * wall), 0.0, half), colour=colour) for side in (-1.0, 1.0)
+    ]
+    return Body(name=name, boxes=(plate, *walls))
