@@ -118,7 +118,7 @@ def fit(
     where = np.where(stands[:, None], rack, part) if centred else part
     part_yaw = np.where(stands[:, None], fields["rack_yaw"], fields["part_yaw"])
     # Which of the yaws that look alike is judged from where the tool goes, or it would change its mind on the way.
-    turn = 1.5 * turn_to(robot, {**fields, "tcp_position": where}, part_yaw, symmetry)
+    turn = 1.5 * turn_to(robot, fields, part_yaw, symmetry, at=where)
     goal = where - closing * (0.6 * approach)
     way = goal - sent
     side = np.hypot(goal[:, 0] - tcp[:, 0], goal[:, 1] - tcp[:, 1])
@@ -187,7 +187,7 @@ def _carry(
     to_seat = seat - at
     off = np.hypot(to_seat[:, 0], to_seat[:, 1])
     way = seat - sent - (at - fields["tcp_position"])
-    turn = turn_to(robot, {**fields, "tcp_position": seat}, fields["seat_yaw"], symmetry)
+    turn = turn_to(robot, fields, fields["seat_yaw"], symmetry, at=seat)
     missed = np.maximum(np.clip((off - aim) / aim, 0.0, 1.0), np.clip((np.abs(turn) - 0.003) / 0.006, 0.0, 1.0))
     lift = missed * (f.depth + 0.4 * f.clear) + np.clip(12.0 * (off - aim), 0.0, 0.6 * f.clear)
     inside = (high < f.depth - 0.001) & (off < (0.006 if centred else 0.010))

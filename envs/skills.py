@@ -124,12 +124,18 @@ def _home_yaw(name: str) -> float:
 
 
 def turn_to(
-    robot: RobotDescription, fields: Mapping[str, Floats], wanted: Floats, symmetry: int, slack: float = 0.5
+    robot: RobotDescription,
+    fields: Mapping[str, Floats],
+    wanted: Floats,
+    symmetry: int,
+    slack: float = 0.5,
+    at: Floats | None = None,
 ) -> Floats:
     """Shortest turn of the tool to a symmetric yaw that does not wind up the wrist, rad, (batch,).
 
     Of the directions that look alike the nearest would do once; part after part it would turn the wrist to its stop.
-    So directions too far from the one in which the tool points at home are left out.
+    So directions are left out that would be too far from the one in which the tool points at home, seen from the base
+    where the turn is wanted: a choice made where the tool is now would change on the way, and the turn with it.
 
     Args:
         robot: The arm.
@@ -138,9 +144,10 @@ def turn_to(
         symmetry: That multiple.
         slack: By how much a direction may be farther from home than the nearest of those that look alike, rad: little
             where neighbours leave room for the fingers on two sides only, much where any side will do.
+        at: Where the tool will point there, m, (batch, 3); where it is if not given.
     """
-    tcp, reach = fields["tcp_position"], robot.reach
-    azimuth = np.arctan2(tcp[:, 1] - reach.axis[1], tcp[:, 0] - reach.axis[0])
+    place, axis = fields["tcp_position"] if at is None else at, robot.reach.axis
+    azimuth = np.arctan2(place[:, 1] - axis[1], place[:, 0] - axis[0])
     yaw = np.arctan2(fields["tcp_yaw"][:, 0], fields["tcp_yaw"][:, 1])
     away = _wrap(yaw - azimuth - _home_yaw(robot.name))
     turns = (np.arctan2(wanted[:, 0], wanted[:, 1]) / symmetry - yaw)[:, None]
@@ -174,7 +181,7 @@ def look(
     offset = part - tcp
     along, across = np.sum(offset * closing, axis=1), np.sum(offset * sideways, axis=1)
     above = -offset[:, 2] - handling.grip_above
-    turn = turn_to(robot, fields, fields["part_yaw"], symmetry, handling.slack)
+    turn = turn_to(robot, fields, fields["part_yaw"], symmetry, handling.slack, part)
     near = np.linalg.norm(offset, axis=1) < handling.near
     firm = fields["following_error"][:, -1] < -robot.gripper.squeeze
     held = near & firm & (opening < width + 0.005) & (opening > width - CLOSE_BY)
@@ -220,7 +227,7 @@ def transfer(
     closing, _ = tool_axes(fields["tcp_yaw"])
     grip = look(robot, fields, width=width, symmetry=symmetry, handling=h)
     # A part may lie askew between the fingers: it is the part that must come to lie straight, not the hand.
-    turn_seat = turn_to(robot, fields, fields["seat_yaw"], symmetry, h.slack) - np.clip(grip.turn, -0.3, 0.3)
+    turn_seat = turn_to(robot, fields, fields["seat_yaw"], symmetry, h.slack, seat) - np.clip(grip.turn, -0.3, 0.3)
 
     to_seat = seat - part
     off = np.hypot(to_seat[:, 0], to_seat[:, 1])
@@ -238,7 +245,7 @@ def transfer(
     # hand shuts when it has come away from the part and opens again when it has pushed.
     lost, shut = np.zeros(len(off), bool), opening < width - CLOSE_BY
     if let_be is not None and h.press:
-        lost = ~let_be & (off < 0.005) & (np.abs(to_seat[:, 2]) < 0.005) & (twisted < angle_tolerance)
+        lost = ~let_be & (off < 0.006) & (np.abs(to_seat[:, 2]) < 0.008) & (twisted < angle_tolerance)
         placed |= lost & shut
     if let_be is not None:
         placed |= let_be
@@ -253,7 +260,10 @@ def transfer(
     hover = np.clip(3.0 * (side - 0.004) + 0.15 * np.abs(grip.turn), 0.0, top)
     if h.press:
         hover = np.maximum(hover, np.where(opening < width + 0.004, HOVER, 0.0))  # they would jam on the part
-    low = part[:, 2] + h.grip_above + hover - tcp[:, 2]
+    height = part[:, 2] + h.grip_above + hover
+    if h.travel:
+        height = np.minimum(height, h.travel + 0.012)  # a part that sticks to the hand would rise with it for ever
+    low = height - tcp[:, 2]
     if h.travel:
         way[:, :2] *= np.where(side > 0.012, np.clip(1.0 - (low - 0.008) / 0.012, 0.0, 1.0), 1.0)[:, None]
     way[:, 2] = low
@@ -265,7 +275,7 @@ def transfer(
     if h.regrip:
         # Fingers that squeeze and do not get there hold a tilted part, or something beside it: up, and once more.
         jammed = close & (fields["following_error"][:, -1] < -robot.gripper.squeeze) & (opening > width + 0.005)
-        way[jammed, 2] = HOVER
+        way[jammed, 2] = np.where(tcp[jammed, 2] < max(h.travel, HOVER), HOVER, 0.0)
         close &= ~jammed
     way[close] = 0.0
     turn = np.where(close, 0.0, turn)
@@ -307,6 +317,12 @@ def transfer(
     over[:, :2] *= ~straight[:, None]
     over[:, 2] = np.where(straight, -PUSH_BY, np.maximum(seat[:, 2] + h.retreat - tcp[:, 2], 0.0))
     way = np.where((push | aloft)[:, None], over, way)
+    # Having pushed, away from the part before the fingers open: they would drag it out again.
+    if let_be is not None and h.press:
+        leave = shut & ((lost & pressed) | let_be) & (tcp[:, 2] < seat[:, 2] + h.retreat - 0.010)
+        way[leave] = 0.0
+        way[leave, 2] = seat[leave, 2] + h.retreat - tcp[leave, 2]
+        push |= leave
     action_grip = np.where(push | aloft, -1.0, action_grip)
 
     motion = motion_action(robot, way, turn, h.gain)
