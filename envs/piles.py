@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from ..robots.description import asset_root, load_robot
-from ..robots.errors import RefusedError
 from .body import Body, Box, Colour, Quaternion, Triple
 from .bullet import bullet
 from .cell import Cell
@@ -22,14 +21,11 @@ from .layout import Part
 
 EDGE = 0.024  # m
 MASS = 0.037  # kg, aluminium
-BINS = {
-    "small": (0.170, 0.130),
-    "large": (0.200, 0.150),
-}  # m, width of a bin's floor along its x and y, inside the curb
-# m from the middle of a cube to the outside of a finger that stands open around it: a desktop arm's jaw, or a finger
-FINGER_ENDS = {"small": 0.0375, "large": 0.0335}
+INNER = (0.200, 0.150)  # m, width of the bin's floor along its x and y, inside the curb
+FINGER_END = 0.0335  # m from the middle of a cube to the outside of a finger that stands open around it
 CURB, CURB_HEIGHT = 0.010, 0.0035  # m, of the step along the walls
-COUNTS = {"small": (5, 6, 7, 8), "large": (5, 6, 7, 8, 9, 10)}
+COUNTS = (5, 6, 7, 8, 9, 10)
+FREE = (INNER[0] + 2.0 * CURB, INNER[1] + 2.0 * CURB)  # m, between the walls
 FLOOR, RIM, WALL = 0.002, 0.033, 0.003  # m
 HERE = (0.0, 0.0, 0.0, 0.0)
 VARIANTS = 4
@@ -41,12 +37,11 @@ ABOVE = 1.0  # m over the table where heaps are made, away from the arm
 Pose = tuple[Triple, Quaternion]
 
 
-def bin_body(name: str, inner: tuple[float, float]) -> Body:
+def bin_body(name: str) -> Body:
     """The bin that heaps were poured into: a low curb keeps cubes off the walls, and fingers pass over it."""
-    a, b = 0.5 * inner[0], 0.5 * inner[1]
+    a, b = 0.5 * INNER[0], 0.5 * INNER[1]
     colour: Colour = (0.20, 0.36, 0.60, 1.0)
-    free = (inner[0] + 2.0 * CURB, inner[1] + 2.0 * CURB)
-    box = tray(name, inner=free, wall=WALL, rim=RIM, floor=FLOOR, colour=colour, ground=(0.55, 0.62, 0.70, 1.0))
+    box = tray(name, inner=FREE, wall=WALL, rim=RIM, floor=FLOOR, colour=colour, ground=(0.55, 0.62, 0.70, 1.0))
     high, half = FLOOR + 0.5 * CURB_HEIGHT, 0.5 * CURB_HEIGHT
     curb = [
         *[Box(half=(a + CURB, 0.5 * CURB, half), at=(0.0, s * (b + 0.5 * CURB), high), colour=colour) for s in (-1, 1)],
@@ -55,30 +50,21 @@ def bin_body(name: str, inner: tuple[float, float]) -> Body:
     return Body(name=name, boxes=(*box.boxes, *curb))
 
 
-def free_width(bin_name: str) -> tuple[float, float]:
-    """Width between the walls along the bin's x and y, m."""
-    inner = BINS[bin_name]
-    return inner[0] + 2.0 * CURB, inner[1] + 2.0 * CURB
-
-
 def piles_file() -> Path:
     """Where heaps are kept."""
     return asset_root() / "piles" / "cubes.json"
 
 
 @lru_cache(maxsize=1)
-def stored() -> dict[str, dict[int, list[list[Pose]]]]:
-    """All heaps of the file by bin and number of cubes, in the bin's frame."""
+def stored() -> dict[int, list[list[Pose]]]:
+    """All heaps of the file by number of cubes, in the bin's frame."""
     table = json.loads(piles_file().read_text(encoding="utf-8"))
-    return {
-        name: {int(count): [[_pose(row) for row in heap] for heap in heaps] for count, heaps in heaps_by_count.items()}
-        for name, heaps_by_count in table.items()
-    }
+    return {int(count): [[_pose(row) for row in heap] for heap in heaps] for count, heaps in table.items()}
 
 
-def heap(bin_name: str, count: int, number: int) -> list[Pose]:
+def heap(count: int, number: int) -> list[Pose]:
     """One of the heaps of `count` cubes; `number` runs through all of them and all their mirror images."""
-    heaps = stored()[bin_name][count]
+    heaps = stored()[count]
     which, variant = divmod(number, VARIANTS)
     poses = list(heaps[which])
     if variant & 1:
@@ -88,19 +74,12 @@ def heap(bin_name: str, count: int, number: int) -> list[Pose]:
     return poses
 
 
-def heaps_of(bin_name: str, count: int) -> int:
-    """How many heaps of `count` cubes there are, mirror images included.
-
-    Raises:
-        RefusedError: If there are none.
-    """
-    if count not in COUNTS[bin_name]:
-        known = ", ".join(map(str, COUNTS[bin_name]))
-        raise RefusedError(f"no heaps of {count} cubes for the {bin_name} bin; there are heaps of: {known}")
-    return VARIANTS * len(stored()[bin_name][count])
+def heaps_of(count: int) -> int:
+    """How many heaps of `count` cubes there are, mirror images included."""
+    return VARIANTS * len(stored()[count])
 
 
-def pour(seed: int, bin_name: str) -> dict[int, list[Pose]]:
+def pour(seed: int) -> dict[int, list[Pose]]:
     """Drop up to ten cubes one after another into a bin and note how they lie from the fifth on.
 
     A cube that does not come to rest inside, or after which some cube would lie where no finger reaches it however
@@ -108,18 +87,16 @@ def pour(seed: int, bin_name: str) -> dict[int, list[Pose]]:
 
     Args:
         seed: Of the places and turns from which they drop.
-        bin_name: The bin.
 
     Returns:
         Heaps by number of cubes, up to where no further cube found a place.
     """
     rng = np.random.default_rng(seed)
-    inner, counts = BINS[bin_name], COUNTS[bin_name]
     found: dict[int, list[Pose]] = {}
     lying: list[Pose] = []
     with Cell(load_robot("so101")) as cell:
-        cell.add(bin_body("bin", inner))
-        names = [f"cube_{k}" for k in range(max(counts))]
+        cell.add(bin_body("bin"))
+        names = [f"cube_{k}" for k in range(max(COUNTS))]
         for name in names:
             cell.add(Part(name=name, size=(EDGE, EDGE, EDGE), mass=MASS, colour=(1.0, 1.0, 1.0, 1.0)).body())
         for _ in range(DROPS):
@@ -128,33 +105,28 @@ def pour(seed: int, bin_name: str) -> dict[int, list[Pose]]:
             cell.place("bin", (0.0, 0.0, ABOVE))
             turn = rng.standard_normal(4)
             x, y, z, w = (turn / np.linalg.norm(turn)).tolist()
-            a, b = (rng.uniform(-1.0, 1.0, 2) * (0.5 * np.array(inner) - EDGE)).tolist()
+            a, b = (rng.uniform(-1.0, 1.0, 2) * (0.5 * np.array(INNER) - EDGE)).tolist()
             for name, (at, how) in zip(names, [*lying, ((a, b, HIGH), (x, y, z, w))], strict=False):
                 cell.place(name, (at[0], at[1], at[2] + ABOVE), how)
             if not _rest(cell, names[:count]):
                 continue
             poses = [_below(cell.pose(name)) for name in names[:count]]
-            if not all(_lies_well(at, inner) for at, _ in poses) or not _clears(poses, bin_name):
+            if not all(_lies_well(at) for at, _ in poses) or not _clears(poses):
                 continue
             lying = poses
-            if count in counts:
+            if count in COUNTS:
                 found[count] = poses
-            if count == max(counts):
+            if count == max(COUNTS):
                 break
     return found
 
 
-def collect(name: str, number: int) -> dict[str, list[list[list[int]]]]:
-    """Make `number` heaps of each size in one bin, as the file holds them.
-
-    Args:
-        name: Of the bin.
-        number: How many.
-    """
-    table: dict[str, list[list[list[int]]]] = {str(count): [] for count in COUNTS[name]}
+def collect(number: int) -> dict[str, list[list[list[int]]]]:
+    """Make `number` heaps of each size, as the file holds them."""
+    table: dict[str, list[list[list[int]]]] = {str(count): [] for count in COUNTS}
     seed = 0
     while min(len(heaps) for heaps in table.values()) < number:
-        for count, poses in pour(seed, name).items():
+        for count, poses in pour(seed).items():
             if len(table[str(count)]) < number:
                 table[str(count)].append([_row(pose) for pose in poses])
         seed += 1
@@ -162,7 +134,7 @@ def collect(name: str, number: int) -> dict[str, list[list[list[int]]]]:
 
 
 def write(number: int, path: Path | None = None) -> None:
-    """Make `number` heaps of each size in each bin and store them.
+    """Make `number` heaps of each size and store them.
 
     Args:
         number: How many.
@@ -170,8 +142,7 @@ def write(number: int, path: Path | None = None) -> None:
     """
     target = path or piles_file()
     target.parent.mkdir(exist_ok=True)
-    table = {name: collect(name, number) for name in BINS}
-    target.write_text(json.dumps(table, separators=(",", ":")) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(collect(number), separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 def _rest(cell: Cell, names: Sequence[str]) -> bool:
@@ -191,14 +162,14 @@ def _below(pose: Pose) -> Pose:
     return (x, y, z - ABOVE), turn
 
 
-def _lies_well(at: Triple, inner: tuple[float, float]) -> bool:
+def _lies_well(at: Triple) -> bool:
     """Inside, and not so close to a wall that a gripper's palm would meet it."""
     return (
-        abs(at[0]) < 0.5 * inner[0] - 0.6 * EDGE and abs(at[1]) < 0.5 * inner[1] - 0.6 * EDGE and 0.0 < at[2] < HIGHEST
+        abs(at[0]) < 0.5 * INNER[0] - 0.6 * EDGE and abs(at[1]) < 0.5 * INNER[1] - 0.6 * EDGE and 0.0 < at[2] < HIGHEST
     )
 
 
-def _clears(poses: Sequence[Pose], bin_name: str) -> bool:
+def _clears(poses: Sequence[Pose]) -> bool:
     """Whether all cubes can be taken out one after another, as if none stirred when another goes."""
     left = list(poses)
     while left:
@@ -206,9 +177,9 @@ def _clears(poses: Sequence[Pose], bin_name: str) -> bool:
             left,
             range(len(left)),
             half=0.5 * EDGE,
-            far=FINGER_ENDS[bin_name],
+            far=FINGER_END,
             box=(0.0, 0.0, 0.0, 0.0),
-            inner=BINS[bin_name],
+            inner=INNER,
         )
         if not found:
             return False
