@@ -23,11 +23,11 @@ from .cell import Cell
 from .options import joints_option
 from .outlook import Outlook
 from .randomize import OFF, Draw, Randomization, preset
-from .senses import JobSense, PoseSense, TruthSense, Watch
+from .senses import JobSense, PoseSense, TruthSense
 from .sim_arm import Realism, SimArm
-from .task import TrueTool
 from .tasks import load_task
 from .view import Camera
+from .witness import Witness
 
 RENDER_MODES = ("human", "rgb_array")
 START_SPREAD = 0.03  # rad by which each joint may start away from home
@@ -141,7 +141,8 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         fields = self.task.sensed_fields()
         measured = tuple(f for f in fields if f.source == "parts")
         self._parts = PoseSense(measured, self.task.symmetry, self.task.noise if noise else None)
-        job = JobSense(tuple(f for f in fields if f.source == "job"), self._sensed)
+        self.witness = Witness(self.task, self.cell, self.arm, kinematics, lambda: self.station.pose)
+        job = JobSense(tuple(f for f in fields if f.source == "job"), self.witness.sensed)
         self.station = Station(
             arm=self.arm,
             kinematics=kinematics,
@@ -150,10 +151,10 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
             spec=self.spec_,
             dt=self.dt,
             senses=(
-                Watch(self._watch),
+                self.witness,
                 self._parts,
                 job,
-                TruthSense("truth", self.spec_.achieved_goal, self._achieved),
+                TruthSense("truth", self.spec_.achieved_goal, self.witness.achieved),
                 TruthSense("goal", self.spec_.desired_goal, lambda: self.task.desired),
             ),
         )
@@ -170,22 +171,6 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
     def level(self) -> str:
         """Degree of difficulty of episodes that name none; empty where the task has only one."""
         return self.task.levels[self._level] if self.task.levels else ""
-
-    def _watch(self) -> None:
-        """Look at what the tick has done before anything is sensed of it."""
-        station = self.station
-        self._truth = TrueTool(station.kinematics, self.arm.true_positions, station.pose)
-        self.task.watch(self.cell, self._truth)
-        self._now: dict[str, Vector] | None = None
-
-    def _sensed(self) -> dict[str, Vector]:
-        """True values of what is sensed and told; two senses ask, and it is worked out once per tick."""
-        if self._now is None:
-            self._now = self.task.sensed(self.cell)
-        return self._now
-
-    def _achieved(self) -> Vector:
-        return self.task.achieved(self.cell, self._truth)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -216,7 +201,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         draw = self.draw or Draw()
         self._parts.reset(
             rng,
-            self._sensed,
+            self.witness.sensed,
             bias_factor=draw.sense_bias,
             noise_factor=draw.sense_noise,
         )

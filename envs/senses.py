@@ -174,22 +174,6 @@ class JobSense:
         return {name: values[name] for name in self.fields}
 
 
-class Watch:
-    """No sense, but the moment between a tick and what is sensed of it, when a task notes what has happened."""
-
-    name = "watch"
-    fields: tuple[str, ...] = ()
-
-    def __init__(self, look: Callable[[], None]) -> None:
-        """Take what is called once per tick."""
-        self._look = look
-
-    def read(self) -> Mapping[str, Vector]:
-        """Look; nothing is sensed."""
-        self._look()
-        return {}
-
-
 class TruthSense:
     """Values that only a simulation knows, or that the task sets: passed on as they are."""
 

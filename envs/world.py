@@ -15,7 +15,7 @@ from gymnasium.utils import seeding
 
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
-from ..robots.kinematics import Kinematics
+from ..robots.kinematics import Kinematics, Pose
 from ..robots.plant import Command, CommandedLaw, Motion
 from ..robots.servo import Gearbox
 from ..robots.state import Vector
@@ -24,8 +24,8 @@ from .cell import Cell
 from .env import START_SPREAD
 from .senses import JobSense, PoseSense, TruthSense
 from .sim_arm import SimArm
-from .task import TrueTool
 from .tasks import load_task
+from .witness import Witness
 
 
 class _ServoArm(SimArm):
@@ -98,9 +98,8 @@ class CellWorld:
         fields = self.task.sensed_fields()
         measured = tuple(field for field in fields if field.source == "parts")
         self._parts = PoseSense(measured, self.task.symmetry, self.task.noise if noise else None)
-        self._job = JobSense(
-            tuple(field for field in fields if field.source == "job"), lambda: self.task.sensed(self.cell)
-        )
+        self._witness = Witness(self.task, self.cell, self._arm, self._kinematics, self._measured)
+        self._job = JobSense(tuple(field for field in fields if field.source == "job"), self._witness.sensed)
         self._goal = TruthSense("goal", spec.desired_goal, lambda: self.task.desired)
         self._per_tick = max(1, round(1.0 / (robot.control_rate_hz * self.period)))
         self._hold_ticks = round(self.task.success.hold_s * robot.control_rate_hz)
@@ -118,8 +117,9 @@ class CellWorld:
         self._arm.substep(commands)
         self._steps += 1
         if self._steps % self._per_tick == 0:
-            self._watch()
-            self._held = self._held + 1 if self._met() else 0
+            self._witness.read()
+            met = self.task.success.met(self._witness.achieved(), self.task.desired)
+            self._held = self._held + 1 if met else 0
         return self._arm.motion()
 
     # ---- what stands beside the bus
@@ -138,13 +138,13 @@ class CellWorld:
         rng.uniform(-START_SPREAD, START_SPREAD, len(self.robot.joints))  # where CellEnv would put the arm
         self.cell.begin_reset()
         self.task.place(self.cell, rng, {})
-        self._parts.reset(rng, lambda: self.task.sensed(self.cell))
+        self._parts.reset(rng, self._witness.sensed)
         self._held = 0
-        self._watch()
+        self._witness.read()
 
     def judge(self) -> Mapping[str, object]:
         """By ground truth: whether all conditions have held for long enough, and each with its value."""
-        terms = self.task.success.terms(self._achieved(), self.task.desired)
+        terms = self.task.success.terms(self._witness.achieved(), self.task.desired)
         done = self._held >= self._hold_ticks
         held = self._held * self._per_tick * self.period
         terms["held_s"] = {"value": held, "limit": self.task.success.hold_s, "ok": done}
@@ -156,18 +156,8 @@ class CellWorld:
 
         return Camera.overview(self.robot).picture(self.cell, width, height)
 
-    def _tool(self) -> TrueTool:
-        measured = self._kinematics.forward(self._arm.motion().positions[:-1])
-        return TrueTool(self._kinematics, self._arm.true_positions, measured)
-
-    def _watch(self) -> None:
-        self.task.watch(self.cell, self._tool())
-
-    def _achieved(self) -> Vector:
-        return self.task.achieved(self.cell, self._tool())
-
-    def _met(self) -> bool:
-        return self.task.success.met(self._achieved(), self.task.desired)
+    def _measured(self) -> Pose:
+        return self._kinematics.forward(self._arm.motion().positions[:-1])
 
     def close(self) -> None:
         """Close the cell."""

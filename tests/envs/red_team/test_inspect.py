@@ -33,7 +33,7 @@ class Show:
 
     def hand_at(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """True place of the camera, where it looks, and a direction across."""
-        pose = self.env._truth.pose
+        pose = self.env.witness.tool.pose
         ahead = np.array(pose.z_axis)
         return np.array(pose.position) - LENS * ahead, ahead, np.array(pose.x_axis)
 
