@@ -21,6 +21,7 @@ from .bullet import bullet, quiet, window_possible
 from .device import Device
 from .fold import fold_fixed_links
 from .randomize import Draw
+from .rest import Rest, Sleepers
 
 # m above and beside the table, farther than any contact cache reaches. Below it a body would lie deep inside the plane
 # and bring that contact along from the second episode on.
@@ -65,7 +66,7 @@ class Cell:
         self.sizes = sizes
         self._movers: dict[tuple[str, str], int] = {}
         self.devices: list[Device] = []
-        self._saved: dict[int, list[object]] = {}
+        self._saved: dict[int, tuple[Sleepers, list[object]]] = {}
         c = self.client
         # With a handful of bodies testing all pairs is cheaper than keeping a tree of them.
         bullet.resetSimulation(bullet.RESET_USE_SIMPLE_BROADPHASE, physicsClientId=c)
@@ -82,6 +83,7 @@ class Cell:
         joints = [bullet.getJointInfo(self.arm, k, c)[1].decode() for k in range(bullet.getNumJoints(self.arm, c))]
         self._gripper = joints.index(robot.gripper.joint) if robot.gripper.joint in joints else 0
         self.table = self._add_table()
+        self.rest = Rest(c, self.arm)
 
     def _load_arm(self) -> int:
         flags = bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_USE_IMPLICIT_CYLINDER
@@ -119,6 +121,8 @@ class Cell:
         """
         uid = self._add_mechanism(body) if body.movers else self._add_rigid(body)
         self._parts[body.name] = uid
+        if body.movers:
+            self.rest.add_mechanism(uid)
         if body.mass > 0.0:
             self._loose.append(uid)
             self._sizes[body.name] = {1.0: (uid, body.mass, body.friction)}
@@ -219,6 +223,7 @@ class Cell:
     def begin_reset(self) -> None:
         """Forget every contact: park all loose bodies far apart and refresh the collision pairs."""
         c = self.client
+        self.rest.clear()
         for k, uid in enumerate(self._loose):
             slot = [PARK_DISTANCE * (k + 1), 0.0, PARK_DISTANCE]
             bullet.resetBasePositionAndOrientation(uid, slot, UPRIGHT, physicsClientId=c)
@@ -245,6 +250,10 @@ class Cell:
             orientation: Quaternion xyzw.
         """
         uid = self._parts[name]
+        if uid in self._loose:
+            self.rest.placed(uid, position[2])
+        else:
+            self.rest.wake()
         bullet.resetBasePositionAndOrientation(uid, position, orientation, physicsClientId=self.client)
         bullet.resetBaseVelocity(uid, [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], physicsClientId=self.client)
 
@@ -256,6 +265,7 @@ class Cell:
             velocity: m/s.
             turn: rad/s.
         """
+        self.rest.wake()
         bullet.resetBaseVelocity(self._parts[name], velocity, turn, physicsClientId=self.client)
 
     def uid(self, name: str) -> int:
@@ -323,7 +333,7 @@ class Cell:
     def save(self) -> int:
         """Keep the whole physical state in memory; returns an id for `restore` and `forget`."""
         state: int = bullet.saveState(physicsClientId=self.client)
-        self._saved[state] = [deepcopy(device.snapshot()) for device in self.devices]
+        self._saved[state] = self.rest.snapshot(), [deepcopy(device.snapshot()) for device in self.devices]
         return state
 
     def restore(self, state: int) -> None:
@@ -332,10 +342,12 @@ class Cell:
         Bullet restores contacts only of pairs that exist: the first call brings the bodies together again, the
         collision pass makes their pairs, the second call fills them.
         """
+        sleepers, devices = self._saved[state]
+        self.rest.restore(sleepers)
         bullet.restoreState(state, physicsClientId=self.client)
         bullet.performCollisionDetection(physicsClientId=self.client)
         bullet.restoreState(state, physicsClientId=self.client)
-        for device, saved in zip(self.devices, self._saved[state], strict=True):
+        for device, saved in zip(self.devices, devices, strict=True):
             device.restore(deepcopy(saved))
 
     def forget(self, state: int) -> None:

@@ -243,10 +243,12 @@ class SimArm:
         """Run the physics for `dt` seconds, which must be whole substeps."""
         cell = self.cell
         count = round(dt / cell.physics_dt)
+        cell.rest.tick(dt)
         if self._servo:
             self._run_servo(count)
         else:
             self._run_impedance(count)
+        cell.rest.hold()
 
     def _run_servo(self, count: int) -> None:
         cell, joints, law = self.cell, self._joints, self._law

@@ -84,7 +84,7 @@ def test_fourth_vain_attempt_at_a_part_is_a_failure(stage: CellEnv) -> None:
     for tries in range(1, 5):
         stage.task.memory["current"] = last
         stage.task.memory["closing"] = True
-        stage._watch()
+        stage.witness.read()
         assert stage.task.memory["attempts"][last] == tries
     put(stage, last)
     assert failed(wait(stage)) == {"attempts", "held_s"}

@@ -50,7 +50,7 @@ def press(env: CellEnv) -> None:
     """The button is in for the length of one look of the controller."""
     wait(env, 3)
     env.cell.set_mover("machine", "button", TRAVEL)
-    env._watch()
+    env.witness.read()
     env.cell.set_mover("machine", "button", 0.0)
 
 
@@ -155,7 +155,7 @@ def test_hand_under_a_hood_that_is_not_open_is_never_made_good(stage: CellEnv) -
             break
     assert stage.task.memory["broken"] == [False, False, False]
     hood(stage, 0.5 * STROKE)
-    stage._watch()
+    stage.witness.read()
     hood(stage, STROKE)
     assert stage.task.memory["broken"] == [True, False, False]
     assert "violations" in failed(wait(stage, 5))
