@@ -24,19 +24,18 @@ from .pace import Pacer
 from .ports import LinkLostError, open_port, usb_serial
 from .protocols import load_protocol
 from .watch import JointWatch
-from .wired import bus_of
+from .wired import bus_of, models_of
 
 log = logging.getLogger(__name__)
 
 HOLD_AFTER = 2  # cycles a joint may be silent before the arm holds
 STOP_AFTER = 5  # cycles a joint may be silent before the arm stops
 STOP_AFTER_S = 0.1  # the same in s, whichever comes first
-SUPPLY = (4.0, 14.0)  # V that this family of servos survives
 FOLLOW_ERROR = 0.15  # rad between goal and measurement beyond which a joint does not follow,
 FOLLOW_SHARE = 0.9  # or this share of its look-ahead where that is less: gravity alone takes at most half of it
 FOLLOW_TIME = 0.3  # s for which it may last
 FOLLOW_SPEED = 0.05  # rad/s toward the goal from which a joint counts as on its way
-HOT = 65  # degrees Celsius at which the arm stops, below the servo's own 70
+COOLER = 5  # degrees Celsius below the servo's own factory limit at which the arm stops
 STILL_TICKS = 2  # change over all samples of a stop that counts as standing
 STILL_SAMPLES = 3
 STILL_GAP = 0.02  # s between samples of a stop
@@ -87,6 +86,7 @@ class BenchArm:
             max(int(a.ticks_per_turn * reach / TWO_PI), 1)
             for a, reach in zip(self._rows, robot.limits.look_ahead, strict=True)
         ]
+        self._hot = {i: bus.table(i)["max_temperature"].default - COOLER for i in self._ids}
         self._watch = JointWatch(robot, bus, calibration)
         self._goals = [0] * len(self._ids)
         self._rest: list[int] | None = None
@@ -114,7 +114,7 @@ class BenchArm:
         bus = bus_of(robot)
         chosen = calibration or nominal_calibration(robot, usb_serial(url) or "nominal")
         framing = load_protocol(bus.protocol)
-        return cls(robot, ActuatorBus(open_port(url, bus.baud_rate), framing), chosen)
+        return cls(robot, ActuatorBus(open_port(url, bus.baud_rate), framing, models=models_of(robot)), chosen)
 
     def __enter__(self) -> Self:
         """Connect, or give the port back."""
@@ -145,7 +145,6 @@ class BenchArm:
             BusError: If a servo is missing, of another model, wrongly powered or in fault; the text names the joint.
             RefusedError: If the calibration was made with another EEPROM offset.
         """
-        bus = self._robot.bus
         missing = [
             f"{name} (id {i})"
             for i, name in zip(self._ids, self._names, strict=True)
@@ -156,11 +155,13 @@ class BenchArm:
                 f"{self.bus.port.name}: no answer from {', '.join(missing)}: "
                 "check power, ids, and the cable before the first silent one in the chain"
             )
+        models = models_of(self._robot)
         for row, name in zip(self._rows, self._names, strict=True):
             where = f"{name} (id {row.actuator_id})"
             model = self.bus.read(row.actuator_id, "model_number")
-            if bus is not None and model != bus.model_number:
-                raise BusError(f"{where} answers as model {model}, expected {bus.model_number}: fit the right servo")
+            wanted = models[row.actuator_id]
+            if model != wanted:
+                raise BusError(f"{where} answers as model {model}, expected {wanted}: fit the right servo")
             offset = self.bus.read(row.actuator_id, "position_offset")
             if offset != row.offset_ticks:
                 raise RefusedError(
@@ -179,15 +180,17 @@ class BenchArm:
         if isinstance(result, Fault):
             raise BusError(f"{name}: {result.text}")
         if result.status:
-            raise BusError(f"{where}: {'; '.join(self.bus.framing.faults(result.status)) or f'status {result.status}'}")
-        if result.temperature >= HOT:
+            causes = self.bus.diagnose(actuator_id, result.status)
+            raise BusError(f"{where}: {'; '.join(causes) or f'status {result.status}'}")
+        hot = self._hot[actuator_id]
+        if result.temperature >= hot:
             raise BusError(
-                f"{where} is at {result.temperature} degC, limit {HOT}: release the arm and let it cool down"
+                f"{where} is at {result.temperature} degC, limit {hot}: release the arm and let it cool down"
             )
-        if not SUPPLY[0] <= result.voltage <= SUPPLY[1]:
+        low, high = (self.bus.table(actuator_id)[f"{end}_voltage"].default / 10.0 for end in ("min", "max"))
+        if not low <= result.voltage <= high:
             raise BusError(
-                f"{where}: supply is {result.voltage:.1f} V, outside {SUPPLY[0]:g}..{SUPPLY[1]:g} V: "
-                "check the power supply"
+                f"{where}: supply is {result.voltage:.1f} V, outside {low:g}..{high:g} V: check the power supply"
             )
 
     def arm(self) -> None:
@@ -392,7 +395,7 @@ class BenchArm:
             self._mind(now)
         else:
             for i, result in self._watch.telemetry.items():
-                if result.status or result.temperature >= HOT:
+                if result.status or result.temperature >= self._hot[i]:
                     self._fail(i, result)
         if self.state == "armed":
             self._mind_following(now)

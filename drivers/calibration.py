@@ -21,7 +21,7 @@ from ..robots.errors import RefusedError
 from ..robots.strict import build
 from .bus import ActuatorBus, Fault
 from .ports import usb_serial
-from .wired import bus_of
+from .wired import models_of
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 100_000
@@ -106,13 +106,15 @@ class Calibration:
             raise RefusedError(
                 f"{where} holds actuator ids {ids}, but {robot.name} has {robot.actuator_ids}: calibrate again"
             )
+        models = models_of(robot)
         for actuator, name in zip(self.actuators, robot.actuator_names, strict=True):
             if actuator.joint != name:
                 raise RefusedError(f"{where}: id {actuator.actuator_id} is {actuator.joint!r}, expected {name!r}")
-            if robot.bus is not None and actuator.model_number != robot.bus.model_number:
+            wanted = models[actuator.actuator_id]
+            if actuator.model_number != wanted:
                 raise RefusedError(
-                    f"{where}: {name} was a model {actuator.model_number}, but {robot.name} has "
-                    f"{robot.bus.model_number}: calibrate again"
+                    f"{where}: {name} was a model {actuator.model_number}, but {robot.name} has {wanted}: "
+                    "calibrate again"
                 )
 
     def save(self, path: Path | None = None) -> Path:
@@ -210,7 +212,7 @@ def nominal_calibration(
     Raises:
         RefusedError: If the arm has no bus, or a range does not fit its servo's turn.
     """
-    bus = bus_of(robot)
+    models = models_of(robot)
     gripper = robot.gripper
     ranges = [(j.lower, j.upper) for j in robot.joints]
     ranges.append((min(gripper.closed, gripper.open), max(gripper.closed, gripper.open)))
@@ -232,7 +234,7 @@ def nominal_calibration(
                 lower_ticks=low,
                 upper_ticks=high,
                 ticks_per_turn=drive.ticks_per_turn,
-                model_number=bus.model_number,
+                model_number=models[i],
                 offset_ticks=(offsets or {}).get(i, 0),
             )
         )
@@ -267,12 +269,11 @@ def calibrate_to_nominal(
         RefusedError: If a servo holds torque, is of another model, or stands outside its range.
     """
     offsets = {}
+    models = models_of(robot)
     for i, name in zip(robot.actuator_ids, robot.actuator_names, strict=True):
         model = bus.read(i, "model_number")
-        if robot.bus is not None and model != robot.bus.model_number:
-            raise RefusedError(
-                f"{name} (id {i}) is a model {model}, expected {robot.bus.model_number}: nothing written"
-            )
+        if model != models[i]:
+            raise RefusedError(f"{name} (id {i}) is a model {model}, expected {models[i]}: nothing written")
         if bus.read(i, "torque_switch"):
             raise RefusedError(f"{name} (id {i}) holds torque: release the arm, then calibrate")
         offsets[i] = bus.read(i, "position_offset")

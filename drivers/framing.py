@@ -2,7 +2,11 @@
 
 A file in `protocols/` holds one constant `FRAMING` that keeps the `Framing` protocol below. It does no I/O and
 keeps no state; only a parser remembers the bytes of one exchange. Whatever the manual calls them, its table has the
-registers `model_number`, `position_offset`, `torque_switch` (1 is on), `goal_position` and `present_position`.
+registers `model_number`, `position_offset`, `torque_switch` (1 is on), `goal_position`, `present_position`, and the
+limits `max_temperature` in degrees Celsius and `min_voltage`, `max_voltage` in 0.1 V.
+
+Two kinds of status byte exist. Feetech's tells the servo's condition, and the request was carried out. Dynamixel's
+tells what became of the request (`refusal`), and by one bit that a register holds the condition.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,8 +40,8 @@ class Telemetry(NamedTuple):
         voltage: Supply, V.
         temperature: Case, degrees Celsius.
         moving: Whether the servo believes that it moves.
-        current: Motor current, A.
-        status: Condition bits of the servo.
+        current: Motor current, A; NaN where the servo does not measure it.
+        status: The status byte of its reply.
     """
 
     position_ticks: int
@@ -59,6 +63,9 @@ class Parser(Protocol):
     def feed(self, chunk: bytes) -> list[Packet]:
         """Take any bytes and return the packets they complete; never raises."""
 
+    def missing(self, replies: int) -> int:
+        """Bytes that must still come, at least, before `replies` more packets can be whole; 1 or more."""
+
 
 class Framing(Protocol):
     """The face of a protocol; ids, addresses and sizes are plain integers, data is bytes in wire order."""
@@ -69,7 +76,23 @@ class Framing(Protocol):
 
     @property
     def registers(self) -> RegisterTable:
-        """The register table of its servo family."""
+        """The registers that all models of its servo family share."""
+
+    @property
+    def models(self) -> Mapping[str, int]:
+        """Model numbers by the trade names that `Drive.model` gives."""
+
+    @property
+    def condition_register(self) -> str | None:
+        """The register that holds the condition bits; None where the status byte itself does."""
+
+    @property
+    def chained(self) -> bool:
+        """Whether each reply to a sync read waits for the one before, so that a silent servo silences those after."""
+
+    @property
+    def ping_size(self) -> int:
+        """Data bytes of the reply to a ping."""
 
     @property
     def broadcast_id(self) -> int:
@@ -82,6 +105,9 @@ class Framing(Protocol):
     @property
     def probe(self) -> bytes:
         """A frame that no servo answers or obeys: whatever comes back is an echo."""
+
+    def table(self, model_number: int) -> RegisterTable:
+        """The registers of one model, with its own ranges; those that all models share where it is not known."""
 
     def ping(self, actuator_id: int) -> bytes:
         """Ask one servo whether it is there."""
@@ -98,20 +124,26 @@ class Framing(Protocol):
     def sync_write(self, address: int, values: Mapping[int, bytes]) -> bytes:
         """Set the same memory of several servos to a value each; no one answers."""
 
-    def reply_size(self, size: int) -> int:
-        """Bytes on the wire of a reply that carries `size` bytes."""
+    def replies_size(self, replies: int, size: int) -> int:
+        """Bytes on the wire of so many replies to one request that carry `size` bytes each."""
 
     def reply_gap(self, replies: int, size: int, baud_rate: int) -> float:
         """Silence in s between request and end of the last reply, beside the bytes themselves."""
 
     def parser(self, actuator_ids: Collection[int], size: int) -> Parser:
-        """Return a parser that accepts replies of exactly these servos with exactly this many data bytes."""
+        """Return a parser that accepts replies of exactly these servos with exactly this many data bytes.
+
+        A reply without data that says why the request was refused is one, too.
+        """
 
     def settings(self, drive: Drive) -> Mapping[str, int]:
         """Registers that make a servo follow this drive's law in position mode; none of them moves it."""
 
-    def telemetry(self, data: bytes, status: int) -> Telemetry:
-        """Decode the bytes of `telemetry_block`."""
+    def telemetry(self, data: bytes, status: int, model_number: int) -> Telemetry:
+        """Decode the bytes of `telemetry_block` as this model means them."""
 
-    def faults(self, status: int) -> tuple[str, ...]:
-        """Name the conditions in a status byte, each with its cure."""
+    def refusal(self, status: int) -> str:
+        """Say why a request was not carried out, with the cure; empty where it was."""
+
+    def faults(self, conditions: int) -> tuple[str, ...]:
+        """Name the bits of a servo's condition, each with its cure."""

@@ -29,11 +29,12 @@ def calibrate(options: argparse.Namespace) -> tuple[str, int]:
     from .calibration import calibrate_to_nominal, unit_of
     from .ports import open_port
     from .protocols import load_protocol
-    from .wired import bus_of
+    from .wired import bus_of, models_of
 
     robot = load_robot(options.robot)
     wire = bus_of(robot)
-    bus = ActuatorBus(open_port(options.port, wire.baud_rate), load_protocol(wire.protocol))
+    port = open_port(options.port, wire.baud_rate)
+    bus = ActuatorBus(port, load_protocol(wire.protocol), models=models_of(robot))
     try:
         calibration, path = calibrate_to_nominal(robot, bus, options.unit or unit_of(options.port), options.file)
     finally:

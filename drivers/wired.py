@@ -1,9 +1,10 @@
-"""Which arms hang on a servo bus that genba drives, and the refusal of those that do not."""
+"""Which arms hang on a servo bus that genba drives, with which servos, and the refusal of those that do not."""
 
 from contextlib import suppress
 
 from ..robots.description import Bus, RobotDescription, load_robot, robot_names
 from ..robots.errors import RefusedError
+from .protocols import load_protocol
 
 
 def bus_of(robot: RobotDescription) -> Bus:
@@ -26,3 +27,22 @@ def bus_of(robot: RobotDescription) -> Bus:
         f"robot {robot.name!r} has no servo bus that genba drives, it exists in simulation only; "
         f"robots with a bus: {', '.join(wired) or 'none'}"
     )
+
+
+def models_of(robot: RobotDescription) -> dict[int, int]:
+    """Model number that each servo of an arm must answer with, by id: what its drive's trade name stands for.
+
+    A drive whose name the protocol does not list is taken for the model that the bus names.
+
+    Args:
+        robot: The arm.
+
+    Raises:
+        RefusedError: If it has no bus.
+    """
+    bus = bus_of(robot)
+    known = load_protocol(bus.protocol).models
+    return {
+        i: known.get(drive.model, bus.model_number)
+        for i, drive in zip(robot.actuator_ids, robot.actuator_drives, strict=True)
+    }

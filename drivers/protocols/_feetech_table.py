@@ -8,6 +8,7 @@ from ..registers import Access, Register, RegisterTable, Sign
 
 SIZE = 87
 BAUD_RATES = (1_000_000, 500_000, 250_000, 128_000, 115_200, 76_800, 57_600, 38_400)
+MODELS = {"STS3215": 777, "STS3250": 2825, "SM8512BL": 11272}
 STATUS_VOLTAGE, STATUS_ENCODER, STATUS_TEMPERATURE, STATUS_CURRENT, STATUS_OVERLOAD = 1, 2, 4, 8, 32
 
 # name, address, size, access, lower, upper, default, unit, sign

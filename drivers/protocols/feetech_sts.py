@@ -18,6 +18,7 @@ from ...robots.servo import Drive
 from ..framing import Packet, Telemetry
 from ..registers import RegisterTable
 from ._feetech_table import (
+    MODELS,
     REGISTERS,
     STATUS_CURRENT,
     STATUS_ENCODER,
@@ -156,6 +157,10 @@ class ReplyParser:
         del buffer[:at]
         return found
 
+    def missing(self, replies: int) -> int:
+        """Bytes that must still come, at least, before `replies` more packets can be whole; 1 or more."""
+        return max(replies * self._total - len(self._buffer), 1)
+
 
 class RequestParser:
     """Servo side: starts afresh at every FF FF, as the servo's own parser does."""
@@ -205,11 +210,20 @@ class FeetechSts:
 
     name = "feetech_sts"
     registers: RegisterTable = REGISTERS
+    models: Mapping[str, int] = MODELS
+    condition_register = None
+    chained = False
+    ping_size = 0
     broadcast_id = BROADCAST
     telemetry_block = (56, 15)
     probe = b"\xff\xff\xfe\x02\x01\x00"  # a broadcast ping with a wrong checksum
 
     _telemetry = struct.Struct("<HHHBBxBBxxH")
+
+    def table(self, model_number: int) -> RegisterTable:
+        """The registers of one model: all of the series are alike."""
+        del model_number
+        return REGISTERS
 
     def ping(self, actuator_id: int) -> bytes:
         """Ask one servo whether it is there."""
@@ -287,9 +301,9 @@ class FeetechSts:
         _span(address, size)
         return encode(BROADCAST, Instruction.SYNC_WRITE, body)
 
-    def reply_size(self, size: int) -> int:
-        """Bytes on the wire of a reply that carries `size` bytes."""
-        return size + 6
+    def replies_size(self, replies: int, size: int) -> int:
+        """Bytes on the wire of so many replies to one request that carry `size` bytes each."""
+        return replies * (size + 6)
 
     def reply_gap(self, replies: int, size: int, baud_rate: int) -> float:
         """Silence in s: a sync read is answered in open-loop slots, each three bytes longer than its reply."""
@@ -314,8 +328,9 @@ class FeetechSts:
             "goal_speed": 0,
         }
 
-    def telemetry(self, data: bytes, status: int) -> Telemetry:
+    def telemetry(self, data: bytes, status: int, model_number: int) -> Telemetry:
         """Decode registers 56..70."""
+        del model_number
         position, speed, load, voltage, temperature, condition, moving, current = self._telemetry.unpack_from(data)
         return Telemetry(
             32768 - position if position & 0x8000 else position,
@@ -328,9 +343,14 @@ class FeetechSts:
             status | condition,
         )
 
-    def faults(self, status: int) -> tuple[str, ...]:
-        """Name the conditions in a status byte, each with its cure."""
-        return tuple(text for bit, text in _FAULTS.items() if status & bit)
+    def refusal(self, status: int) -> str:
+        """Nothing is refused: what this series does not carry out it does not answer."""
+        del status
+        return ""
+
+    def faults(self, conditions: int) -> tuple[str, ...]:
+        """Name the bits of a servo's condition, each with its cure."""
+        return tuple(text for bit, text in _FAULTS.items() if conditions & bit)
 
 
 FRAMING = FeetechSts()

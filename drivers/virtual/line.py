@@ -1,26 +1,34 @@
 """The half-duplex wire with its servos and the plant behind them, on a clock that is given.
 
 `receive` takes the host's bytes at a time, `take` returns what has reached the host by a time. Bytes cost ten bit
-times each. A unicast reply starts one byte after the request; replies to a sync read start in slots of
-`k * (reply + 3)` byte times whatever the others do; a broadcast ping is answered after `9 * id` byte times. Replies
-that start together collide, which on this wire is a bitwise AND.
+times each. Who answers what, and when, is the protocol's own: `feetech_wire` and `dynamixel_wire`. Replies that start
+together collide, which on this wire is a bitwise AND.
 """
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...robots.description import RobotDescription
 from ...robots.errors import RefusedError
-from ..framing import Packet
-from ..protocols._feetech_table import BAUD_RATES, STATUS_OVERLOAD, STATUS_TEMPERATURE
-from ..protocols.feetech_sts import BROADCAST, Instruction, RequestParser, frame
-from ..wired import bus_of
+from ..protocols import _dynamixel_tables, _feetech_table
+from ..wired import bus_of, models_of
+from .dynamixel import VirtualDynamixel
+from .dynamixel_wire import DynamixelRow
 from .faults import Faults
+from .feetech_wire import FeetechRow
 from .plant import Plant, ServoPlant
+from .servo import RegisterServo
 from .sts3215 import VirtualServo
 
-SLOT_BYTE_TIMES = (10e-6, 20e-6, 40e-6, 79e-6, 87e-6, 131e-6, 174e-6, 261e-6)
 CATCH_UP = 1.0  # s of plant time made good at once after the process was held up; the rest is lost
+_BAUD_RATES = {"feetech_sts": _feetech_table.BAUD_RATES, "dynamixel2": _dynamixel_tables.BAUD_RATES}
+
+
+def _row(protocol: str, models: Mapping[int, int], rate: int) -> FeetechRow | DynamixelRow:
+    """Servos by id and model, all at one rate, as the protocol has them."""
+    if protocol == "dynamixel2":
+        return DynamixelRow([VirtualDynamixel(i, model_number=m, baud_rate=rate) for i, m in models.items()])
+    return FeetechRow([VirtualServo(i, model_number=m, baud_rate=rate) for i, m in models.items()])
 
 
 class VirtualLine:
@@ -52,14 +60,15 @@ class VirtualLine:
             RefusedError: If the arm has no bus of this family, or an id or the rate does not exist.
         """
         bus = bus_of(robot)
-        if bus.protocol != "feetech_sts":
-            raise RefusedError(
-                f"robot {robot.name!r} has a {bus.protocol} bus; virtual servos exist for feetech_sts only"
-            )
         rate = bus.baud_rate if baud_rate is None else baud_rate
-        if rate not in BAUD_RATES:
+        rates = _BAUD_RATES.get(bus.protocol)
+        if rates is None:
             raise RefusedError(
-                f"baud rate {rate} does not exist on this series; there are {', '.join(map(str, BAUD_RATES))}"
+                f"robot {robot.name!r} has a {bus.protocol} bus; virtual servos exist for {', '.join(_BAUD_RATES)}"
+            )
+        if rate not in rates:
+            raise RefusedError(
+                f"baud rate {rate} does not exist on this series; there are {', '.join(map(str, rates))}"
             )
         present = tuple(robot.actuator_ids if ids is None else ids)
         if not present or len(set(present)) != len(present):
@@ -73,9 +82,11 @@ class VirtualLine:
         self.faults = faults or Faults()
         self.latency = latency
         self.now = now
-        self._row = [VirtualServo(i, model_number=bus.model_number, baud_rate=rate) for i in robot.actuator_ids]
-        self.servos = [s for s, i in zip(self._row, robot.actuator_ids, strict=True) if i in present]
-        self._parser = RequestParser()
+        self._talk = _row(bus.protocol, models_of(robot), rate)
+        self._row = self._talk.servos
+        self.servos: list[RegisterServo] = [
+            s for s, i in zip(self._row, robot.actuator_ids, strict=True) if i in present
+        ]
         self._due: list[tuple[float, bytes]] = []
         self._busy_until = now
         self._afflicted = False
@@ -94,9 +105,9 @@ class VirtualLine:
         for servo in self._row:
             servo.deaf_until = now
 
-    def servo(self, actuator_id: int) -> VirtualServo:
+    def servo(self, actuator_id: int) -> RegisterServo:
         """The servo that has an id now."""
-        return next(s for s in self.servos if s.memory[5] == actuator_id)
+        return next(s for s in self.servos if s.actuator_id == actuator_id)
 
     def receive(self, data: bytes, now: float, baud_rate: int | None = None) -> None:
         """Take bytes from the host.
@@ -111,48 +122,20 @@ class VirtualLine:
         self._busy_until = arrived
         if self.faults.echo:
             insort(self._due, (arrived, data))
-        for packet in self._parser.feed(data):
+
+        def hears(servo: RegisterServo) -> bool:
+            return (
+                servo in self.servos
+                and servo.deaf_until <= arrived
+                and (baud_rate is None or servo.baud_rate == baud_rate)
+                and servo.actuator_id not in self.faults.silent
+            )
+
+        for packet in self._talk.requests(data):
             self.step(arrived)
             for held in self.faults.release():
                 insort(self._due, (arrived, held))
-            listening = [
-                s
-                for s in self.servos
-                if s.deaf_until <= arrived
-                and (baud_rate is None or s.baud_rate == baud_rate)
-                and s.memory[5] not in self.faults.silent
-            ]
-            self._send(self._dispatch(packet, listening, arrived, byte_time), byte_time)
-
-    def _dispatch(
-        self, packet: Packet, listening: list[VirtualServo], arrived: float, byte_time: float
-    ) -> list[tuple[float, bytes]]:
-        starts: list[tuple[float, bytes]] = []
-        data = packet.data
-        if packet.code == Instruction.SYNC_READ and packet.actuator_id == BROADCAST and len(data) >= 3:
-            slot = (data[1] + 9) * SLOT_BYTE_TIMES[BAUD_RATES.index(self.baud_rate)]
-            for servo in listening:
-                for k, wanted in enumerate(data[2:]):
-                    if wanted == servo.memory[5]:
-                        content = servo.read(data[0], data[1])
-                        if content is not None:
-                            starts.append((arrived + byte_time + k * slot, frame(wanted, servo.status, content)))
-            return starts
-        if packet.code == Instruction.SYNC_WRITE and packet.actuator_id == BROADCAST and len(data) >= 3:
-            step = data[1] + 1
-            for servo in listening:
-                for at in range(2, len(data), step):
-                    if data[at] == servo.memory[5] and data[at + 1 : at + step]:
-                        servo.write(data[0], data[at + 1 : at + step])
-            return starts
-        for servo in listening:
-            own = servo.memory[5]
-            if packet.actuator_id in (own, BROADCAST):
-                content = servo.answer(packet, arrived)
-                if content is not None:
-                    wait = 9 * own if packet.actuator_id == BROADCAST and packet.code == Instruction.PING else 0
-                    starts.append((arrived + (1 + wait) * byte_time, frame(own, servo.status, content)))
-        return starts
+            self._send(self._talk.replies(packet, hears, arrived, byte_time), byte_time)
 
     def _send(self, starts: list[tuple[float, bytes]], byte_time: float) -> None:
         starts.sort(key=lambda item: item[0])
@@ -202,9 +185,8 @@ class VirtualLine:
     def _afflict(self) -> None:
         self._afflicted = bool(self.faults.hot or self.faults.overloaded)
         for servo in self._row:
-            hot = servo.memory[5] in self.faults.hot
-            overloaded = servo.memory[5] in self.faults.overloaded
-            servo.forced_status = STATUS_TEMPERATURE * hot | STATUS_OVERLOAD * overloaded
+            own = servo.actuator_id
+            servo.afflict(hot=own in self.faults.hot, overloaded=own in self.faults.overloaded)
 
     def _sense(self, dt: float) -> None:
         motion = self.plant.motion()

@@ -198,7 +198,7 @@ def serve(
     clock = time.perf_counter
     line = VirtualLine(robot, ids=ids, baud_rate=baud_rate, plant=plant, faults=faults, latency=latency, now=clock())
     wire: Wire = PtyWire() if kind == "pty" else TcpWire()
-    present = ", ".join(str(s.memory[5]) for s in line.servos)
+    present = ", ".join(str(s.actuator_id) for s in line.servos)
     with _until_signal() as stopped:
         try:
             announce(f"virtual {robot.name}, servos {present} at {line.baud_rate} baud on {wire.address}")

@@ -7,19 +7,15 @@ status byte tells the servo's condition only.
 """
 
 from dataclasses import replace
-from math import pi
 
 from ..framing import Packet
 from ..protocols import _feetech_table as table
 from ..protocols.feetech_sts import BROADCAST, CURRENT_UNIT, Instruction
 from .plant import Command
+from .servo import CENTRE, PLACED_TICKS, TICK, TICKS, RegisterServo, approach
 
-TICKS = 4096
-TICK = 2.0 * pi / TICKS
-CENTRE = 2048
 SPEED_WINDOW = 0.02  # s over which the servo counts ticks for its speed register
 REBOOT_TIME = 0.8  # s of silence after REBOOT
-PLACED_TICKS = 64  # a change within one step of the plant that no motor can make
 TORQUE_PER_AMPERE = 1.2116  # N m/A at the output, BAM m1
 
 _R = table.REGISTERS
@@ -27,13 +23,12 @@ _KEPT = tuple(a for r in _R if r.access == "eeprom" for a in range(r.address, r.
 _WRITABLE = frozenset(a for r in _R if r.writable for a in range(r.address, r.address + r.size)) | frozenset(
     range(50, 55)
 )
-_AT = {r.name: (r.address, r) for r in _R}
 _SILENT_LEVEL_0 = frozenset(Instruction) - {Instruction.PING, Instruction.READ, Instruction.SYNC_READ}
 
 _FREE, _SHORT = Command(None), Command(None, short=True)
 
 
-class VirtualServo:
+class VirtualServo(RegisterServo):
     """A servo at register level; give it a motor through a plant."""
 
     def __init__(self, actuator_id: int, *, model_number: int = 777, baud_rate: int = 1_000_000) -> None:
@@ -44,30 +39,19 @@ class VirtualServo:
             model_number: What it answers when asked for its model.
             baud_rate: One of the eight rates of the series.
         """
-        self.memory = bytearray(table.SIZE)
-        for register in _R:
-            self._set(register.name, register.default)
+        super().__init__(_R)
         self._set("model_number", model_number)
         self._set("id", actuator_id)
         self._set("baud_code", table.BAUD_RATES.index(baud_rate))
         self._kept = bytes(self.memory)
         self._backup = bytes(self.memory)
-        self.raw_ticks = CENTRE
         self.forced_status = 0  # condition bits that a fault injection holds up
-        self.voltage = 12.0
-        self.temperature = 28.0
         self.power_on(0.0)
 
-    def get(self, name: str) -> int:
-        """Value of a register now."""
-        address, register = _AT[name]
-        return register.decode(bytes(self.memory[address : address + register.size]))
-
-    def _set(self, name: str, value: int) -> None:
-        address, register = _AT[name]
-        self.memory[address : address + register.size] = register.encode(
-            min(max(value, register.lower), register.upper)
-        )
+    @property
+    def actuator_id(self) -> int:
+        """Id to which it answers."""
+        return self.memory[5]
 
     @property
     def baud_rate(self) -> int:
@@ -75,12 +59,7 @@ class VirtualServo:
         return table.BAUD_RATES[self.memory[6] & 7]
 
     def power_on(self, now: float, *, silent: float = 0.0) -> None:
-        """Load the kept memory, clear the rest.
-
-        Args:
-            now: Line time, s.
-            silent: How long the servo hears nothing, s.
-        """
+        """Load the kept memory, clear the rest."""
         for address in _KEPT:
             self.memory[address] = self._kept[address]
         for register in _R:
@@ -98,6 +77,10 @@ class VirtualServo:
         self._pending: tuple[int, bytes] | None = None
         self._command = _FREE
         self._fold()
+
+    def afflict(self, *, hot: bool, overloaded: bool) -> None:
+        """Hold up the condition bits of over-temperature and overload."""
+        self.forced_status = table.STATUS_TEMPERATURE * hot | table.STATUS_OVERLOAD * overloaded
 
     @property
     def present_ticks(self) -> int:
@@ -254,7 +237,14 @@ class VirtualServo:
         if mode == 1:
             self._target += self._goal_speed * dt
         elif self._goal_speed or self._acceleration:
-            self._profile(dt)
+            self._target, self._speed = approach(
+                self._target,
+                self._speed,
+                self._goal,
+                top=abs(self._goal_speed),
+                acceleration=self._acceleration,
+                dt=dt,
+            )
         else:
             self._target, self._speed = self._goal, 0.0
         present = (self.raw_ticks - self._offset) % TICKS
@@ -276,26 +266,8 @@ class VirtualServo:
     def _speed_unit(self, value: int) -> float:
         return float(value if self.memory[18] & 4 else value * self.memory[82])
 
-    def _profile(self, dt: float) -> None:
-        goal, speed, acceleration = self._goal, abs(self._goal_speed), self._acceleration
-        way = goal - self._target
-        top = speed or 1e9
-        if acceleration:
-            top = min(top, (2.0 * acceleration * abs(way)) ** 0.5, abs(self._speed) + acceleration * dt)
-        self._speed = top
-        self._target = goal if abs(way) <= top * dt else self._target + (top if way > 0 else -top) * dt
-
     def sense(self, position: float, velocity: float, duty: float, stall: float, no_load: float, dt: float) -> None:
-        """Take in what the joint did during one step of `dt` s.
-
-        Args:
-            position: Encoder-side joint position, rad; zero is the centre of the turn.
-            velocity: Output speed, rad/s.
-            duty: Bridge duty, -1..1.
-            stall: Stall torque, N m.
-            no_load: No-load speed, rad/s.
-            dt: Time that passed, s.
-        """
+        """Take in what the joint did during one step of `dt` s."""
         self.raw_ticks = round(position / TICK) + CENTRE
         jump = (self.raw_ticks % TICKS) - (self._last_raw % TICKS)
         if abs(jump) > TICKS // 2:

@@ -1,0 +1,136 @@
+"""Who answers what, and when, on a wire of Dynamixel servos of Protocol 2.0.
+
+Every reply starts after the servo's own return delay. Replies to sync and bulk reads form a chain: each servo waits
+for the end of the reply before its own, and where one stays silent those behind it do, too. A merged reply is one
+frame to which each servo adds its block. A broadcast ping is answered in slots by id.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+
+from ..framing import Packet
+from ..protocols._dynamixel_faults import BAD_CRC
+from ..protocols._dynamixel_frames import BROADCAST, SPOILED, STATUS, RequestParser, merged_frame, status_frame
+from ..protocols.dynamixel2 import Instruction
+from .dynamixel import VirtualDynamixel
+from .servo import RegisterServo
+
+PING_SLOT = 0.003  # s per id that the vendor's client allows
+_READS = (Instruction.SYNC_READ, Instruction.FAST_SYNC_READ, Instruction.BULK_READ, Instruction.FAST_BULK_READ)
+_MERGED = (Instruction.FAST_SYNC_READ, Instruction.FAST_BULK_READ)
+
+_Start = tuple[float, bytes]
+
+
+class DynamixelRow:
+    """Dynamixel servos on one wire.
+
+    Attributes:
+        servos: All of them, in the order of the arm's joints.
+    """
+
+    def __init__(self, servos: Sequence[VirtualDynamixel]) -> None:
+        """Put servos on a wire."""
+        self.servos = servos
+        self._parser = RequestParser()
+
+    def requests(self, data: bytes) -> list[Packet]:
+        """Requests that these bytes complete."""
+        return self._parser.feed(data)
+
+    def replies(
+        self, packet: Packet, hears: Callable[[RegisterServo], bool], arrived: float, byte_time: float
+    ) -> list[_Start]:
+        """Let the servos carry out a request.
+
+        Args:
+            packet: The request.
+            hears: Whether a servo hears it.
+            arrived: When its last byte was there, s.
+            byte_time: Time of one byte, s.
+
+        Returns:
+            When each reply starts, s, and its bytes.
+        """
+        listening = [servo for servo in self.servos if hears(servo)]
+        if packet.code == STATUS:
+            return []
+        if packet.code == SPOILED:
+            spoiled = [servo for servo in listening if servo.actuator_id == packet.actuator_id]
+            return [_reply(servo, arrived, BAD_CRC, b"") for servo in spoiled if servo.answers_writes]
+        for servo in listening:
+            servo.heard()
+        if packet.actuator_id == BROADCAST and packet.code in _READS:
+            return _chain(packet, listening, arrived, byte_time)
+        if packet.actuator_id == BROADCAST and packet.code in (Instruction.SYNC_WRITE, Instruction.BULK_WRITE):
+            for actuator_id, address, data in _writes(packet):
+                for servo in listening:
+                    servo.write_as(actuator_id, address, data)
+            return []
+        starts = []
+        for servo in listening:
+            own = servo.actuator_id
+            answer = servo.answer(packet, arrived)
+            if answer is not None:
+                slot = PING_SLOT * own if packet.actuator_id == BROADCAST else 0.0
+                starts.append(_reply(servo, arrived + slot, *answer, actuator_id=own))
+        return starts
+
+
+def _reply(
+    servo: VirtualDynamixel, arrived: float, error: int, data: bytes, *, actuator_id: int | None = None
+) -> _Start:
+    own = servo.actuator_id if actuator_id is None else actuator_id
+    return arrived + servo.return_delay, status_frame(own, error | servo.alert, data)
+
+
+def _spans(packet: Packet) -> list[tuple[int, int, int]]:
+    """Id, address and size of each read of a sync or bulk read."""
+    data = packet.data
+    if packet.code in (Instruction.SYNC_READ, Instruction.FAST_SYNC_READ):
+        if len(data) < 5:
+            return []
+        address, size = struct.unpack_from("<HH", data)
+        return [(i, address, size) for i in data[4:]]
+    return list(struct.iter_unpack("<BHH", data[: len(data) // 5 * 5]))
+
+
+def _chain(packet: Packet, listening: list[VirtualDynamixel], arrived: float, byte_time: float) -> list[_Start]:
+    spans = _spans(packet)
+    starts: list[_Start] = []
+    blocks: list[tuple[int, int, bytes]] = []
+    moment = begun = arrived
+    for actuator_id, address, size in spans:
+        asked = [servo for servo in listening if servo.actuator_id == actuator_id and servo.answers_reads]
+        if not asked:
+            break
+        if packet.code in _MERGED:
+            error, data = asked[0].read(address, size)
+            begun = begun if blocks else arrived + asked[0].return_delay
+            blocks.append((actuator_id, error | asked[0].alert, data or bytes(size)))
+        else:
+            both = [_reply(servo, moment, *servo.read(address, size)) for servo in asked]
+            starts += both
+            moment = max(start + len(reply) * byte_time for start, reply in both)
+    if blocks:
+        starts.append((begun, merged_frame(blocks, 1 + sum(size + 4 for _, _, size in spans))))
+    return starts
+
+
+def _writes(packet: Packet) -> Iterable[tuple[int, int, bytes]]:
+    """Id, address and data of each write of a sync or bulk write; a ragged end is left out."""
+    data = packet.data
+    if packet.code == Instruction.SYNC_WRITE:
+        if len(data) < 5:
+            return
+        address, size = struct.unpack_from("<HH", data)
+        for at in range(4, len(data) - size, size + 1):
+            yield data[at], address, data[at + 1 : at + 1 + size]
+        return
+    at = 0
+    while at + 5 <= len(data):
+        actuator_id, address, size = struct.unpack_from("<BHH", data, at)
+        if at + 5 + size > len(data):
+            return
+        yield actuator_id, address, data[at + 5 : at + 5 + size]
+        at += 5 + size

@@ -1,0 +1,74 @@
+"""Who answers what, and when, on a wire of Feetech servos.
+
+A unicast reply starts one byte after the request; replies to a sync read start in slots of `k * (reply + 3)` byte
+times whatever the others do; a broadcast ping is answered after `9 * id` byte times.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ..framing import Packet
+from ..protocols._feetech_table import BAUD_RATES
+from ..protocols.feetech_sts import BROADCAST, Instruction, RequestParser, frame
+from .servo import RegisterServo
+from .sts3215 import VirtualServo
+
+SLOT_BYTE_TIMES = (10e-6, 20e-6, 40e-6, 79e-6, 87e-6, 131e-6, 174e-6, 261e-6)
+
+
+class FeetechRow:
+    """Feetech servos on one wire.
+
+    Attributes:
+        servos: All of them, in the order of the arm's joints.
+    """
+
+    def __init__(self, servos: Sequence[VirtualServo]) -> None:
+        """Put servos on a wire."""
+        self.servos = servos
+        self._parser = RequestParser()
+
+    def requests(self, data: bytes) -> list[Packet]:
+        """Requests that these bytes complete."""
+        return self._parser.feed(data)
+
+    def replies(
+        self, packet: Packet, hears: Callable[[RegisterServo], bool], arrived: float, byte_time: float
+    ) -> list[tuple[float, bytes]]:
+        """Let the servos carry out a request.
+
+        Args:
+            packet: The request.
+            hears: Whether a servo hears it.
+            arrived: When its last byte was there, s.
+            byte_time: Time of one byte, s.
+
+        Returns:
+            When each reply starts, s, and its bytes.
+        """
+        listening = [servo for servo in self.servos if hears(servo)]
+        starts: list[tuple[float, bytes]] = []
+        data = packet.data
+        if packet.code == Instruction.SYNC_READ and packet.actuator_id == BROADCAST and len(data) >= 3:
+            for servo in listening:
+                slot = (data[1] + 9) * SLOT_BYTE_TIMES[BAUD_RATES.index(servo.baud_rate)]
+                for k, wanted in enumerate(data[2:]):
+                    if wanted == servo.actuator_id:
+                        content = servo.read(data[0], data[1])
+                        if content is not None:
+                            starts.append((arrived + byte_time + k * slot, frame(wanted, servo.status, content)))
+            return starts
+        if packet.code == Instruction.SYNC_WRITE and packet.actuator_id == BROADCAST and len(data) >= 3:
+            step = data[1] + 1
+            for servo in listening:
+                for at in range(2, len(data), step):
+                    if data[at] == servo.actuator_id and data[at + 1 : at + step]:
+                        servo.write(data[0], data[at + 1 : at + step])
+            return starts
+        for servo in listening:
+            own = servo.actuator_id
+            if packet.actuator_id in (own, BROADCAST):
+                content = servo.answer(packet, arrived)
+                if content is not None:
+                    wait = 9 * own if packet.actuator_id == BROADCAST and packet.code == Instruction.PING else 0
+                    starts.append((arrived + (1 + wait) * byte_time, frame(own, servo.status, content)))
+        return starts
