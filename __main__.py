@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
-from .drivers import verbs as bench
+from .drivers.verbs import VERBS as BENCH
 from .policies import verbs as policy
 from .robots.errors import GenbaError, RefusedError
 from .robots.table import as_json, as_text
@@ -310,8 +310,7 @@ VERBS: dict[str, tuple[Verb, Declare]] = {
     "evaluate": (policy.evaluate, policy.evaluate_arguments),
     "run": (run, run_arguments),
     "twin": (twin, twin_arguments),
-    "ports": (bench.ports, bench.ports_arguments),
-    "calibrate": (bench.calibrate, bench.calibrate_arguments),
+    **BENCH,
 }
 
 if __name__ == "__main__":

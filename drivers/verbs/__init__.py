@@ -1,0 +1,19 @@
+"""The technician's verbs: one file each with `run`, whose first line is its help, and `arguments`.
+
+`run` takes parsed options and returns what to print and the exit code: 0 done, 3 refused, 4 the bench is not as it must
+be. Heavy imports wait until it is called. Every question a verb might ask has an option; every verb takes --json.
+"""
+
+import argparse
+from collections.abc import Callable
+
+from . import calibrate, doctor, ports
+
+Verb = Callable[[argparse.Namespace], tuple[str, int]]
+Declare = Callable[[argparse.ArgumentParser], None]
+
+VERBS: dict[str, tuple[Verb, Declare]] = {
+    "ports": (ports.run, ports.arguments),
+    "doctor": (doctor.run, doctor.arguments),
+    "calibrate": (calibrate.run, calibrate.arguments),
+}
