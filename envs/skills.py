@@ -68,6 +68,7 @@ class Handling:
     press: float = 0.0
     mouth: float = 0.0
     regrip: float = 0.0
+    meet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +279,11 @@ def transfer(
         way[jammed, 2] = np.where(tcp[jammed, 2] < max(h.travel, HOVER), HOVER, 0.0)
         close &= ~jammed
     way[close] = 0.0
+    if h.meet and robot.gripper.approach > 0.0:
+        # One jaw would push the part over to the other finger, and tip it: that finger goes to meet it.
+        wide = close & (opening > width + 0.004)
+        way[wide] = closing[wide] * (grip.along[wide] - 0.0005)[:, None]
+        way[wide, 2] = -grip.above[wide]
     turn = np.where(close, 0.0, turn)
     action_grip = np.where(close | held, -1.0, action_grip)
     way[askew] = 0.0

@@ -8,11 +8,13 @@ tolerances of ManiSkill's AssemblingKits, whose 20 mm in the plane no pocket wou
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import cos, pi, radians, sin
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ...robots.description import RobotDescription
 from ...robots.errors import RefusedError
 from ...robots.features import Feature
 from ...robots.observation import Field
@@ -23,8 +25,8 @@ from ..cell import Cell
 from ..fixtures import hole_block
 from ..layout import Part, Seat, frame_point, scatter
 from ..many import PART_FEATURES, PartsTask
-from ..skills import Handling
-from ..task import TrueTool
+from ..skills import Handling, transfer
+from ..task import Floats, TrueTool
 
 WIDTH = 0.024  # m, footprint of all types
 HEIGHTS = (0.022, 0.026, 0.030)  # m
@@ -58,6 +60,8 @@ class Kit(PartsTask):
         mouth=0.0025,
         regrip=0.2,
     )
+    # Hobby servos swing where a steep funnel sends them up and down, and one jaw tips what it pushes over to the other.
+    servo_handling = replace(handling, grip_above=0.007, aim=0.0025, funnel=2.5, meet=True)
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
         "servo": (0.006, radians(10.0)),
         "lab": (0.004, radians(4.0)),
@@ -176,13 +180,11 @@ class Kit(PartsTask):
         ticket: list[int] = self.memory["ticket"]
         filled = [self._in_pocket(k, *self._poses[k]) if done else -1 for k, done in enumerate(seated)]
         for p, kind in enumerate(ticket):
-            if p not in filled:
-                free = [k for k in range(6) if k % 3 == kind and not seated[k]]
-                if free:
-                    x, y = self.pocket(p)
-                    k = free[0]
-                    self.memory["seats"][k] = (x, y, FLOOR + 0.5 * self.parts[k].size[2], self.tray()[3])
-                    return k
+            free = [k for k in range(6) if k % 3 == kind and not seated[k]]
+            if free and p not in filled:
+                k, (x, y) = free[0], self.pocket(p)
+                self.memory["seats"][k] = (x, y, FLOOR + 0.5 * self.parts[k].size[2], self.tray()[3])
+                return k
         current: int = self.memory["current"]
         return current
 
@@ -231,3 +233,18 @@ class Kit(PartsTask):
         ticket: list[int] = self.memory["ticket"]
         rows = tuple([1.0 if kind == k else 0.0 for kind in ticket for k in range(self.kinds)])
         return {**super().sensed(cell), "ticket": rows}
+
+    @classmethod
+    def expert(cls, robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:
+        """Take the part whose turn it is and set it into its pocket, see `skills.transfer`."""
+        position, angle = cls.tolerances[robot.tolerance]
+        return transfer(
+            robot,
+            fields,
+            width=fields["part_width"][:, 0],
+            symmetry=cls.symmetry,
+            position_tolerance=position,
+            angle_tolerance=angle,
+            handling=cls.servo_handling if robot.tolerance == "servo" else cls.handling,
+            let_be=fields["part_seated"][:, 0] > 0.5,
+        )
