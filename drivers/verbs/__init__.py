@@ -7,7 +7,7 @@ be. Heavy imports wait until it is called. Every question a verb might ask has a
 import argparse
 from collections.abc import Callable
 
-from . import calibrate, doctor, ports
+from . import calibrate, doctor, ports, scan
 
 Verb = Callable[[argparse.Namespace], tuple[str, int]]
 Declare = Callable[[argparse.ArgumentParser], None]
@@ -15,5 +15,6 @@ Declare = Callable[[argparse.ArgumentParser], None]
 VERBS: dict[str, tuple[Verb, Declare]] = {
     "ports": (ports.run, ports.arguments),
     "doctor": (doctor.run, doctor.arguments),
+    "scan": (scan.run, scan.arguments),
     "calibrate": (calibrate.run, calibrate.arguments),
 }
