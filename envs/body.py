@@ -7,6 +7,7 @@ handed to the engine as a URDF, which alone gives joints their stops.
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import acos, asin, atan2, cos, dist, pi, sin, sqrt
 
 Triple = tuple[float, float, float]
@@ -149,6 +150,7 @@ def times(p: Quaternion, q: Quaternion) -> Quaternion:
     )
 
 
+@lru_cache(maxsize=64)  # parts lie still most of the time, and several ask
 def yaw_and_tilt(orientation: Quaternion, symmetry: int) -> tuple[float, float]:
     """Yaw of a part about the vertical and the tilt of its nearest face from level, rad.
 
@@ -189,6 +191,8 @@ def motion_between(
         after: The same `dt` later.
         dt: s.
     """
+    if before == after:
+        return 0.0, 0.0
     cosine = abs(sum([p * q for p, q in zip(before[1], after[1], strict=True)]))
     spin = 2.0 * acos(min(cosine, 1.0)) / dt if cosine < 1.0 - 1e-15 else 0.0
     return min(dist(before[0], after[0]) / dt, 20.0), min(spin, 500.0)

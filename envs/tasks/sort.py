@@ -7,6 +7,7 @@ whose bins are emptied. Six parts and OK / NOK bins follow the faulty-part chall
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import cos, radians, sin
 from typing import Any, ClassVar
 
@@ -83,20 +84,21 @@ class Sort(PartsTask):
             )
         super().build(cell)
 
-    def bin(self, kind: int) -> Seat:
-        """Where the bin of a kind stands: good parts to the left, its row across the closing direction."""
-        x, y, azimuth = self.around(0.0, -ARC if kind else ARC)
-        return x, y, 0.0, azimuth + self.closing
+    @cached_property
+    def bins(self) -> tuple[Seat, Seat]:
+        """Where the bins of both kinds stand: good parts to the left, rows across the closing direction."""
+        left, right = self.around(0.0, ARC), self.around(0.0, -ARC)
+        return (left[0], left[1], 0.0, left[2] + self.closing), (right[0], right[1], 0.0, right[2] + self.closing)
 
     def seats(self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]) -> Sequence[Seat]:
         """A row of places in each bin, filled from the far end."""
         found = []
         for k, part in enumerate(self.parts):
-            place = self.bin(part.kind)
+            place = self.bins[part.kind]
             x, y = frame_point(place, STAGGER * (1 if k // 2 == 1 else -1), PITCH * (1 - k // 2))
             found.append((x, y, FLOOR + 0.5 * WIDTH, place[3]))
         for kind in (0, 1):
-            x, y, z, yaw = self.bin(kind)
+            x, y, z, yaw = self.bins[kind]
             cell.place(f"bin_{kind}", (x, y, z), about_z(yaw))
         return found
 
@@ -108,7 +110,7 @@ class Sort(PartsTask):
 
     def inside(self, position: Triple, kind: int) -> bool:
         """Whether a part's centre is within the rim of a bin."""
-        x, y, _, yaw = self.bin(kind)
+        x, y, _, yaw = self.bins[kind]
         dx, dy = position[0] - x, position[1] - y
         along, across = cos(yaw) * dx + sin(yaw) * dy, cos(yaw) * dy - sin(yaw) * dx
         return abs(along) <= 0.5 * INNER[0] and abs(across) <= 0.5 * INNER[1] and position[2] < 2.0 * WIDTH

@@ -27,7 +27,7 @@ def sort_all(stage: Stage, *, but: int = -1) -> None:
 def in_bin(stage: Stage, k: int, kind: int, along: float, across: float, z: float) -> None:
     task = stage.task
     assert isinstance(task, Sort)
-    place = task.bin(kind)
+    place = task.bins[kind]
     x, y = frame_point(place, along, across)
     stage.put(k, (x, y, z), about_z(place[3]))
 
