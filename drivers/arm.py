@@ -72,6 +72,7 @@ class BenchArm:
             RefusedError: If the calibration is not this arm's.
         """
         calibration.check(robot)
+        bus.know(models_of(robot))
         self._robot = robot
         self.bus = bus
         self.calibration = calibration
@@ -114,7 +115,7 @@ class BenchArm:
         bus = bus_of(robot)
         chosen = calibration or nominal_calibration(robot, usb_serial(url) or "nominal")
         framing = load_protocol(bus.protocol)
-        return cls(robot, ActuatorBus(open_port(url, bus.baud_rate), framing, models=models_of(robot)), chosen)
+        return cls(robot, ActuatorBus(open_port(url, bus.baud_rate), framing), chosen)
 
     def __enter__(self) -> Self:
         """Connect, or give the port back."""
@@ -155,11 +156,10 @@ class BenchArm:
                 f"{self.bus.port.name}: no answer from {', '.join(missing)}: "
                 "check power, ids, and the cable before the first silent one in the chain"
             )
-        models = models_of(self._robot)
         for row, name in zip(self._rows, self._names, strict=True):
             where = f"{name} (id {row.actuator_id})"
             model = self.bus.read(row.actuator_id, "model_number")
-            wanted = models[row.actuator_id]
+            wanted = self.bus.models[row.actuator_id]
             if model != wanted:
                 raise BusError(f"{where} answers as model {model}, expected {wanted}: fit the right servo")
             offset = self.bus.read(row.actuator_id, "position_offset")

@@ -85,14 +85,25 @@ class ActuatorBus:
         self.port = port
         self.framing = framing
         self.margin = margin
-        self.models = dict(models or {})
-        self._tables = {i: framing.table(model) for i, model in self.models.items()}
+        self.models: dict[int, int] = {}
+        self._tables: dict[int, RegisterTable] = {}
         self.statistics = BusStatistics()
         self._byte_time = 10.0 / port.baud_rate
         self._avoid: list[int] = []
         self._requests: dict[tuple[tuple[int, ...], int, int], bytes] = {}
         self._known: dict[tuple[tuple[int, ...], str], tuple[Register, ...]] = {}
+        self.know(models or {})
         self._held_back = False  # whether an adapter delivers all replies at once and late, as FTDI's timer does
+
+    def know(self, models: Mapping[int, int]) -> None:
+        """Learn which model servos are, so that each is held to its own table.
+
+        Args:
+            models: Model number by id.
+        """
+        self.models |= models
+        self._tables |= {i: self.framing.table(model) for i, model in models.items()}
+        self._known.clear()
 
     # ---- exchanges
 

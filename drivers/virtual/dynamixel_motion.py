@@ -6,6 +6,7 @@ is the plant's; the speed loop, the integral term and the current limits are clo
 Feed-forward gains and the PWM slope have no effect.
 """
 
+from dataclasses import replace
 from math import inf
 
 from ..protocols._dynamixel_faults import OVERHEATING, OVERLOAD, VOLTAGE
@@ -21,11 +22,45 @@ FULL_OUTPUT = 0.95  # share of the PWM limit that counts as full; an assumption
 IN_POSITION = 16  # ticks from the goal that count as there; an assumption
 FOLLOWING = 128  # ticks behind the profile that count as a following error; an assumption
 JOINT_OFFSET = 1024  # ticks of offset that position mode honours
+RAM_END = 120  # first address behind what a host sets and a control tick needs
 
 CURRENT_MODE, VELOCITY_MODE, POSITION_MODE, TURNS_MODE, SOFT_MODE, PWM_MODE = 0, 1, 3, 4, 5, 16
 _POSITION_MODES = (POSITION_MODE, TURNS_MODE, SOFT_MODE)
 _SHAPES = {"none": 0x00, "rectangle": 0x10, "triangle": 0x20, "trapezoid": 0x30}
 _FREE = Command(None)
+
+
+class _Settings:
+    """The registers that a control tick needs, decoded once for many ticks."""
+
+    def __init__(self, servo: DynamixelMemory) -> None:
+        """Decode them."""
+        get = servo.get
+        self.direction = -1 if get("drive_mode") & 1 else 1
+        self.mode = get("operating_mode")
+        offset = get("position_offset")
+        self.offset = 0 if self.mode == POSITION_MODE and abs(offset) > JOINT_OFFSET else offset
+        self.goal = float(get("goal_position"))
+        self.goal_speed = get("goal_velocity") * VELOCITY_UNIT
+        self.pwm_limit = get("pwm_limit") / PWM_UNITS
+        self.goal_duty = get("goal_pwm") / PWM_UNITS
+        unit = servo.model.current_unit
+        self.goal_current = get("goal_current") * unit if unit is not None else 0.0
+        self.p, self.i, self.d = (get(f"position_{term}_gain") for term in "pid")
+        self.speed_p, self.speed_i = get("velocity_p_gain"), get("velocity_i_gain")
+        self.slope = get("profile_acceleration") * ACCELERATION_UNIT
+        self.watchdog = get("bus_watchdog")
+        self.threshold = get("moving_threshold") * VELOCITY_UNIT
+        self.volts = (get("min_voltage"), get("max_voltage"))
+        self.hottest = get("max_temperature")
+        self.mask = get("shutdown_mask")
+        self.loop = Command(
+            0.0,
+            position_gain=self.p / P_UNIT,
+            derivative_gain=self.d / D_UNIT,
+            start_duty=0.0,
+            dead_zone_ticks=0.0,
+        )
 
 
 class DynamixelMotion(DynamixelMemory):
@@ -37,6 +72,18 @@ class DynamixelMotion(DynamixelMemory):
     _stall, _no_load = 1.0, inf
     _last_raw = CENTRE
     _overload_time = 0.0
+    _seen = b""
+    _key = (inf, inf)
+    _command = _FREE
+
+    @property
+    def _now(self) -> _Settings:
+        seen = self.memory[8:RAM_END]
+        if seen != self._seen:
+            self._seen = bytes(seen)
+            self._settings = _Settings(self)
+            self._key = (inf, inf)
+        return self._settings
 
     def _start_motion(self) -> None:
         """Forget profile and turns, as after power-on; the goal is where the joint is."""
@@ -46,21 +93,13 @@ class DynamixelMotion(DynamixelMemory):
     # ---- counts
 
     @property
-    def _direction(self) -> int:
-        return -1 if self.memory[10] & 1 else 1
-
-    @property
-    def _offset(self) -> int:
-        offset = self.get("position_offset")
-        return 0 if self.memory[11] == POSITION_MODE and abs(offset) > JOINT_OFFSET else offset
-
-    @property
     def present_ticks(self) -> int:
         """Position as register 132 tells it."""
-        return self._direction * self.raw_ticks - self._base + self._offset
+        now = self._now
+        return now.direction * self.raw_ticks - self._base + now.offset
 
     def _fold(self) -> None:
-        self._base = self._direction * self.raw_ticks // TICKS * TICKS
+        self._base = self._now.direction * self.raw_ticks // TICKS * TICKS
         self._hold()
 
     def _hold(self) -> None:
@@ -111,124 +150,107 @@ class DynamixelMotion(DynamixelMemory):
     def command(self, dt: float) -> Command:
         """Advance the profile by `dt` s and say what the motor shall do."""
         if not self.memory[64]:
-            self._target, self._speed = float(self.present_ticks), 0.0
             return _FREE
-        mode = self.memory[11]
-        tripped = self.memory[98] == 0xFF
-        if mode in _POSITION_MODES:
-            return self._position(mode, dt)
-        limit = self.get("pwm_limit") / PWM_UNITS
-        if mode == PWM_MODE:
-            duty = 0.0 if tripped else self.get("goal_pwm") / PWM_UNITS
-        elif mode == VELOCITY_MODE:
-            duty = self._speed_loop(0.0 if tripped else self.get("goal_velocity") * VELOCITY_UNIT, dt)
+        now = self._now
+        if now.mode in _POSITION_MODES:
+            return self._position(now, dt)
+        tripped = now.watchdog < 0
+        if now.mode == PWM_MODE:
+            duty = 0.0 if tripped else now.goal_duty
+        elif now.mode == VELOCITY_MODE:
+            duty = self._speed_loop(now, 0.0 if tripped else now.goal_speed, dt)
         else:
-            share = (
-                0.0 if tripped else self.get("goal_current") * (self.model.current_unit or 0.0) / self._stall_current
-            )
-            duty = share + self._velocity / self._no_load
-        return Command(None, duty=self._direction * min(max(duty, -limit), limit))
+            duty = (0.0 if tripped else now.goal_current / self._stall_current) + self._velocity / self._no_load
+        return Command(None, duty=now.direction * min(max(duty, -now.pwm_limit), now.pwm_limit))
 
     @property
     def _stall_current(self) -> float:
         return self._stall / self.model.torque_per_ampere
 
-    def _position(self, mode: int, dt: float) -> Command:
-        goal = float(self.get("goal_position"))
+    def _position(self, now: _Settings, dt: float) -> Command:
         if self._top:
             self._target, self._speed = approach(
-                self._target, self._speed, goal, top=self._top, acceleration=self._slope, dt=dt
+                self._target, self._speed, now.goal, top=self._top, acceleration=self._slope, dt=dt
             )
         else:
-            self._target, self._speed = goal, 0.0
-        limit = min(abs(self.get("goal_pwm")), self.get("pwm_limit")) / PWM_UNITS
-        if mode == SOFT_MODE:
-            share = abs(self.get("goal_current")) * (self.model.current_unit or 0.0) / self._stall_current
-            limit = min(limit, share + abs(self._velocity) / self._no_load)
-        p, i = self.get("position_p_gain"), self.get("position_i_gain")
-        shift = self._integral(p, i, limit, dt)
-        counts = self._target + shift - self._offset + self._base
-        return Command(
-            goal=(self._direction * counts - CENTRE) * TICK,
-            torque_limit=limit,
-            position_gain=p / P_UNIT,
-            derivative_gain=self.get("position_d_gain") / D_UNIT,
-            start_duty=0.0,
-            dead_zone_ticks=0.0,
-        )
+            self._target, self._speed = now.goal, 0.0
+        limit = min(abs(now.goal_duty), now.pwm_limit)
+        if now.mode == SOFT_MODE:
+            limit = min(limit, abs(now.goal_current) / self._stall_current + abs(self._velocity) / self._no_load)
+        counts = self._target - now.offset + self._base
+        if now.i and now.p and limit:
+            counts += self._integral(now, limit, dt)
+        key = (counts, limit)
+        if key != self._key:
+            self._key = key
+            goal = (now.direction * counts - CENTRE) * TICK
+            self._command = replace(now.loop, goal=goal, torque_limit=limit)
+        return self._command
 
-    def _integral(self, p: int, i: int, limit: float, dt: float) -> float:
+    def _integral(self, now: _Settings, limit: float, dt: float) -> float:
         """Ticks by which the integral term moves the goal; it never asks for more than the whole output."""
-        if not i or not p:
-            self._sum = 0.0
-            return 0.0
-        per_tick = i / 65536.0 / PWM_UNITS  # duty per tick of error and ms
-        most = limit / per_tick
+        most = limit * 65536.0 * PWM_UNITS / now.i
         self._sum = min(max(self._sum + (self._target - self.present_ticks) * dt * 1000.0, -most), most)
-        return self._sum * i / 65536.0 / (p / 128.0)
+        return self._sum * now.i / 65536.0 / (now.p / 128.0)
 
-    def _speed_loop(self, goal: float, dt: float) -> float:
+    def _speed_loop(self, now: _Settings, goal: float, dt: float) -> float:
         """Duty of the speed loop at a goal in rad/s; profile_acceleration is its slope."""
-        slope = self.get("profile_acceleration") * ACCELERATION_UNIT * dt
+        slope = now.slope * dt
         last = self._speed * TICK
         speed = goal if not slope else last + min(max(goal - last, -slope), slope)
         self._speed = speed / TICK
         error = (speed - self._velocity) / VELOCITY_UNIT
-        i = self.get("velocity_i_gain") / 65536.0 / PWM_UNITS
-        most = 1.0 / i if i else 0.0
+        most = 65536.0 * PWM_UNITS / now.speed_i if now.speed_i else 0.0
         self._sum = min(max(self._sum + error * dt * 1000.0, -most), most)
-        return error * self.get("velocity_p_gain") / 128.0 / PWM_UNITS + self._sum * i
+        return (error * now.speed_p / 128.0 + self._sum * now.speed_i / 65536.0) / PWM_UNITS
 
     def sense(self, position: float, velocity: float, duty: float, stall: float, no_load: float, dt: float) -> None:
         """Take in what the joint did during one step of `dt` s."""
+        now = self._now
         self.raw_ticks = round(position / TICK) + CENTRE
-        if dt and abs(self.raw_ticks - self._last_raw) > PLACED_TICKS:
+        if not self.memory[64]:
+            self._target, self._speed = float(self.present_ticks), 0.0
+        elif dt and abs(self.raw_ticks - self._last_raw) > PLACED_TICKS:
             self._hold()  # the world was reset and the joint put elsewhere by hand
         self._last_raw = self.raw_ticks
-        self._velocity = self._direction * velocity
-        self._duty = self._direction * duty
+        self._velocity = now.direction * velocity
+        self._duty = now.direction * duty
         self._stall, self._no_load = stall, no_load
-        share = self._duty - self._velocity / no_load
-        self._current = share * self._stall_current if self.memory[64] else 0.0
+        self._current = (self._duty - self._velocity / no_load) * self._stall_current if self.memory[64] else 0.0
         self._elapsed += dt
         self._since_heard += dt
-        watchdog = self.memory[98]
-        if self.memory[64] and watchdog not in (0, 0xFF) and self._since_heard > watchdog * WATCHDOG_UNIT:
+        if self.memory[64] and 0 < now.watchdog * WATCHDOG_UNIT < self._since_heard:
             self.memory[98] = 0xFF
             self._hold()
-        self._protect(dt)
+        self._protect(now, dt)
 
-    def _protect(self, dt: float) -> None:
+    def _protect(self, now: _Settings, dt: float) -> None:
         errors = self.forced_error
-        if not self.get("min_voltage") <= round(self.voltage * 10.0) <= self.get("max_voltage"):
+        if not now.volts[0] <= round(self.voltage * 10.0) <= now.volts[1]:
             errors |= VOLTAGE
-        if self.temperature > self.memory[31]:
+        if self.temperature > now.hottest:
             errors |= OVERHEATING
-        full = FULL_OUTPUT * self.get("pwm_limit") / PWM_UNITS
-        if abs(self._duty) >= full > 0.0 and not self._moves:
+        if abs(self._duty) >= FULL_OUTPUT * now.pwm_limit > 0.0 and abs(self._velocity) <= now.threshold:
             self._overload_time += dt
             if self._overload_time >= OVERLOAD_TIME:
                 errors |= OVERLOAD
         else:
             self._overload_time = 0.0
-        latched = self.memory[70] & self.memory[63]
-        self.memory[70] = latched | errors
-        if self.memory[70] & self.memory[63]:
-            self.memory[64] = 0
-
-    @property
-    def _moves(self) -> bool:
-        return abs(self._velocity) / VELOCITY_UNIT > self.get("moving_threshold")
+        if errors or self.memory[70]:
+            self.memory[70] = self.memory[70] & now.mask | errors
+            if self.memory[70] & now.mask:
+                self.memory[64] = 0
 
     def mirror(self) -> None:
         """Renew the present registers."""
-        goal, present = self.get("goal_position"), self.present_ticks
+        now = self._now
+        goal, present = now.goal, self.present_ticks
         runs = self._shape != "none" and abs(goal - self._target) > 0.5
         status = _SHAPES[self._shape] if runs else 0
-        if self.memory[11] in _POSITION_MODES:
+        if now.mode in _POSITION_MODES:
             status |= 2 * runs | (abs(goal - present) <= IN_POSITION) | 8 * (abs(self._target - present) > FOLLOWING)
         self._set("realtime_tick", int(self._elapsed * 1000.0) % 32768)
-        self._set("moving", int(self._moves or runs))
+        self._set("moving", int(abs(self._velocity) > now.threshold or runs))
         self._set("moving_status", status)
         self._set("present_pwm", round(self._duty * PWM_UNITS))
         if self.model.current_unit is None:
@@ -237,7 +259,7 @@ class DynamixelMotion(DynamixelMemory):
             self._set("present_current", round(self._current / self.model.current_unit))
         self._set("present_velocity", round(self._velocity / VELOCITY_UNIT))
         self._set("present_position", present)
-        sign = -1 if self.memory[11] in _POSITION_MODES and goal < self._target else 1
+        sign = -1 if now.mode in _POSITION_MODES and goal < self._target else 1
         self._set("velocity_trajectory", round(sign * self._speed * TICK / VELOCITY_UNIT))
         self._set("position_trajectory", round(self._target))
         self._set("present_voltage", round(self.voltage * 10.0))

@@ -1,22 +1,57 @@
-"""A virtual arm in virtual time: exact, and as fast as its plant."""
+"""A virtual arm in virtual time: exact, and as fast as its plant; one for each protocol of the catalogue."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from genba.drivers.arm import BenchArm
 from genba.drivers.bus import ActuatorBus
 from genba.drivers.calibration import nominal_calibration
-from genba.drivers.protocols import load_protocol
+from genba.drivers.protocols import load_protocol, protocol_names
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.sim_port import SimPort
-from genba.robots.description import RobotDescription, load_robot
+from genba.drivers.wired import models_of
+from genba.robots.description import Bus, RobotDescription, load_robot, robot_names
+from genba.robots.errors import RefusedError
+
+MIXED = {"dynamixel2": ("XL430-W250", "XL430-W250", "XL330-M288", "XM430-W350", "XM430-W210", "XL330-M077")}
+
+
+def arm_with(protocol: str) -> RobotDescription:
+    """An arm of the catalogue with a bus of that protocol, or the SO-101 with other servos, of all models there are."""
+    for name in robot_names():
+        with suppress(RefusedError):
+            robot = load_robot(name)
+            if robot.bus is not None and robot.bus.protocol == protocol:
+                return robot
+    robot = load_robot("so101")
+    models = MIXED.get(protocol) or tuple(load_protocol(protocol).models)
+    drives = {m: replace(robot.drives["sts3215"], model=m, dead_zone_ticks=0.0, start_duty=0.0) for m in models}
+    return replace(
+        robot,
+        name=f"so101 with {protocol}",
+        bus=Bus(protocol=protocol, baud_rate=1_000_000, model_number=0),
+        drives=drives,
+        # Without a starting duty such servos lag more; a slower arm keeps the way left after a stop as small.
+        joints=tuple(
+            replace(j, drive=models[k % len(models)], max_velocity=0.95 * j.max_velocity)
+            for k, j in enumerate(robot.joints)
+        ),
+        gripper=replace(robot.gripper, drive=models[len(robot.joints) % len(models)]),
+    )
 
 
 @pytest.fixture(scope="session")
-def robot() -> RobotDescription:
-    return load_robot("so101")
+def arms() -> Callable[[str], RobotDescription]:
+    return arm_with
+
+
+@pytest.fixture(scope="session", params=protocol_names())
+def robot(request: pytest.FixtureRequest) -> RobotDescription:
+    return arm_with(request.param)
 
 
 @pytest.fixture
@@ -31,12 +66,13 @@ def line(robot: RobotDescription, faults: Faults) -> VirtualLine:
 
 @pytest.fixture
 def port(line: VirtualLine) -> SimPort:
-    return SimPort("genba-sim://so101", line, 1_000_000, virtual_time=True)
+    return SimPort("genba-sim://arm", line, 1_000_000, virtual_time=True)
 
 
 @pytest.fixture
-def bus(port: SimPort) -> ActuatorBus:
-    return ActuatorBus(port, load_protocol("feetech_sts"))
+def bus(robot: RobotDescription, port: SimPort) -> ActuatorBus:
+    assert robot.bus is not None
+    return ActuatorBus(port, load_protocol(robot.bus.protocol), models=models_of(robot))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from genba.drivers.bus import ActuatorBus
 from genba.drivers.calibration import nominal_calibration
 from genba.drivers.framing import Packet
 from genba.drivers.ports import LinkLostError
-from genba.drivers.protocols.feetech_sts import FRAMING, Instruction, RequestParser
+from genba.drivers.protocols import load_protocol
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.sim_port import SimPort
@@ -22,7 +22,7 @@ from genba.robots.kinematics import Kinematics
 from genba.robots.state import Arm, ArmState
 
 DT = 1.0 / 30.0
-TORQUE, GOAL = FRAMING.registers["torque_switch"].address, FRAMING.registers["goal_position"].address
+READ, WRITE, SYNC_WRITE = 0x02, 0x03, 0x83  # in every protocol of bus servos
 Drive = Callable[[BenchArm, float], ArmState]
 
 
@@ -32,7 +32,7 @@ class Tap:
     def __init__(self, line: VirtualLine) -> None:
         self.packets: list[Packet] = []
         self._receive = line.receive
-        self._parser = RequestParser()
+        self._parser = type(line._talk._parser)()
         line.receive = self.receive  # type: ignore[method-assign]
 
     def receive(self, data: bytes, now: float, baud_rate: int | None = None) -> None:
@@ -40,9 +40,18 @@ class Tap:
         self._receive(data, now, baud_rate)
 
     def writes(self, address: int) -> list[Packet]:
-        """Unicast and sync writes that begin at a register."""
-        codes = (Instruction.WRITE, Instruction.SYNC_WRITE)
-        return [p for p in self.packets if p.code in codes and p.data[0] == address]
+        """Unicast and sync writes that begin at a register below 256."""
+        return [p for p in self.packets if p.code in (WRITE, SYNC_WRITE) and p.data[0] == address]
+
+
+def at(bench: BenchArm, register: str) -> int:
+    return bench.bus.framing.registers[register].address
+
+
+def takes_no_goal(monkeypatch: pytest.MonkeyPatch, bench: BenchArm, servo) -> None:
+    honest = servo.write
+    goal = at(bench, "goal_position")
+    monkeypatch.setattr(servo, "write", lambda a, d, **more: 0 if a == goal else honest(a, d, **more))
 
 
 @pytest.fixture
@@ -71,22 +80,24 @@ def test_it_is_an_arm(bench: BenchArm) -> None:
 def test_torque_comes_after_a_goal_that_was_read_back(
     bench: BenchArm, line: VirtualLine, robot: RobotDescription
 ) -> None:
+    goal_at, torque_at = at(bench, "goal_position"), at(bench, "torque_switch")
     for servo in line.servos:  # a stale goal from another life
-        servo.write(GOAL, b"\x00\x04")
+        servo._set("goal_position", 1024)
     tap = Tap(line)
     before = [s.raw_ticks for s in line.servos]
     bench.connect()
-    assert not tap.writes(TORQUE)
-    assert not tap.writes(GOAL)
+    assert not tap.writes(torque_at)
+    assert not tap.writes(goal_at)
     bench.arm()
     for servo in line.servos:
-        own = [p for p in tap.packets if p.actuator_id == servo.memory[5]]
-        goal = next(k for k, p in enumerate(own) if p.code == Instruction.WRITE and p.data[0] == GOAL)
-        torque = next(k for k, p in enumerate(own) if p.code == Instruction.WRITE and p.data[0] == TORQUE)
-        checks = [p for p in own[goal:torque] if p.code == Instruction.READ and p.data[0] <= GOAL < sum(p.data[:2])]
+        own = [p for p in tap.packets if p.actuator_id == servo.actuator_id]
+        goal = next(k for k, p in enumerate(own) if p.code == WRITE and p.data[0] == goal_at)
+        torque = next(k for k, p in enumerate(own) if p.code == WRITE and p.data[0] == torque_at)
+        # Address and size of a read are one byte each, or two; low bytes first, and all are small.
+        reads = [(p.data[0], p.data[len(p.data) // 2]) for p in own[goal:torque] if p.code == READ]
         assert goal < torque
-        assert checks
-        assert any(p.code == Instruction.READ for p in own[torque:])
+        assert any(first <= goal_at < first + size for first, size in reads)
+        assert any(p.code == READ for p in own[torque:])
     bench.advance(0.5)
     bench.advance(0.5)
     # It sinks into its servos by what its weight asks of their springs, and no joint jumps.
@@ -97,12 +108,11 @@ def test_torque_comes_after_a_goal_that_was_read_back(
 
 def test_arming_stops_where_a_goal_is_not_taken(bench: BenchArm, line: VirtualLine, monkeypatch) -> None:
     bench.connect()
-    elbow = line.servo(3)
-    honest = elbow.write
-    monkeypatch.setattr(elbow, "write", lambda a, d: None if a == GOAL else honest(a, d))
+    line.servo(3)._set("goal_position", 1024)
+    takes_no_goal(monkeypatch, bench, line.servo(3))
     with pytest.raises(BusError, match="servo 3: register goal_position"):
         bench.arm()
-    assert [line.servo(i).memory[TORQUE] for i in (3, 4, 5, 6)] == [0, 0, 0, 0]
+    assert [line.servo(i).get("torque_switch") for i in (3, 4, 5, 6)] == [0, 0, 0, 0]
 
 
 def test_it_follows_admitted_goals(bench: BenchArm, drive: Drive) -> None:
@@ -150,7 +160,7 @@ def test_a_stop_is_confirmed_by_reading_back(bench: BenchArm, drive: Drive, line
     report = bench.stop()
     assert report.confirmed
     assert abs(report.positions[0] - moving.joint_positions[0]) < 0.05
-    assert all(s.memory[TORQUE] == 1 for s in line.servos)  # a stop is not a release
+    assert all(s.get("torque_switch") == 1 for s in line.servos)  # a stop is not a release
     assert bench.state == "stopped"
 
 
@@ -161,9 +171,10 @@ def test_a_stop_that_is_not_taken_is_not_reported_as_done(
     bench.arm()
     drive(bench, 1.0)
     pan = line.servo(1)
-    pan.write(GOAL, b"\xb8\x0b\x00\x00\x2c\x01")  # far away, at 300 ticks/s
-    honest = pan.write
-    monkeypatch.setattr(pan, "write", lambda a, d: None if a == GOAL else honest(a, d))
+    speed = next(name for name in ("goal_speed", "profile_velocity") if name in bench.bus.table(1))
+    bench.bus.write(1, speed, 300 if speed == "goal_speed" else 20)  # about 300 ticks/s
+    bench.bus.write(1, "goal_position", 3000)  # far away
+    takes_no_goal(monkeypatch, bench, pan)
     report = bench.stop()
     assert not report.confirmed
     assert "shoulder_pan" in report.text
@@ -275,19 +286,21 @@ def test_a_corrupt_jump_is_not_believed(bench: BenchArm, drive: Drive, line: Vir
 
 def test_a_missing_servo_is_named(robot: RobotDescription) -> None:
     line = VirtualLine(robot, ids=[1, 2, 4, 5, 6])
-    bus = ActuatorBus(SimPort("sim", line, 1_000_000, virtual_time=True), FRAMING)
+    framing = load_protocol(robot.bus.protocol)
+    bus = ActuatorBus(SimPort("sim", line, 1_000_000, virtual_time=True), framing)
     with pytest.raises(BusError, match=r"elbow_flex \(id 3\)"):
         BenchArm(robot, bus, nominal_calibration(robot)).connect()
 
 
 def test_a_servo_of_another_model_is_named_with_what_was_found(bench: BenchArm, line: VirtualLine) -> None:
+    right = line.servo(2).get("model_number")
     line.servo(2)._set("model_number", 2825)
-    with pytest.raises(BusError, match=r"shoulder_lift \(id 2\) answers as model 2825, expected 777"):
+    with pytest.raises(BusError, match=rf"shoulder_lift \(id 2\) answers as model 2825, expected {right}"):
         bench.connect()
 
 
 def test_a_wrong_supply_is_named(bench: BenchArm, line: VirtualLine) -> None:
-    line.servo(5).voltage = 16.0
+    line.servo(5).voltage = 17.0
     bench.bus.port.clock.sleep_until(line.now + 0.1)
     with pytest.raises(BusError, match=r"wrist_roll .*voltage"):
         bench.connect()
@@ -307,7 +320,7 @@ def test_release_switches_off_all_that_answer_and_names_the_rest(
     faults.silent.add(2)
     with pytest.raises(BusError, match=r"shoulder_lift \(id 2\)"):
         bench.release()
-    assert [line.servo(i).memory[TORQUE] for i in (1, 3, 4, 5, 6)] == [0] * 5
+    assert [line.servo(i).get("torque_switch") for i in (1, 3, 4, 5, 6)] == [0] * 5
 
 
 def test_leaving_the_block_stops_and_never_releases(bench: BenchArm, drive: Drive, line: VirtualLine) -> None:
@@ -321,8 +334,8 @@ def test_leaving_the_block_stops_and_never_releases(bench: BenchArm, drive: Driv
 
     with pytest.raises(KeyError):
         fail()
-    assert all(s.memory[TORQUE] == 1 for s in line.servos)
-    assert all(p.data[-1] == 1 for p in tap.writes(TORQUE))
+    assert all(s.get("torque_switch") == 1 for s in line.servos)
+    assert all(p.data[-1] == 1 for p in tap.writes(at(bench, "torque_switch")))
     with pytest.raises(RefusedError, match="not connected"):
         bench.read()
 
@@ -333,7 +346,7 @@ def test_arming_again_holds_and_never_lets_go(bench: BenchArm, drive: Drive, lin
     state = drive(bench, 1.0)
     tap = Tap(line)
     bench.arm()
-    assert all(p.data[-1] == 1 for p in tap.writes(TORQUE))
+    assert all(p.data[-1] == 1 for p in tap.writes(at(bench, "torque_switch")))
     bench.advance(0.3)
     assert bench.read().joint_positions[0] == pytest.approx(state.joint_positions[0], abs=0.04)
 
@@ -351,7 +364,9 @@ def test_one_reply_in_a_hundred_lost_stops_nothing(bench: BenchArm, drive: Drive
 def test_the_same_run_gives_the_same_numbers(robot: RobotDescription, drive: Drive) -> None:
     ends = []
     for _ in range(2):
-        with BenchArm.open(robot, "genba-sim://so101?time=virtual") as arm:
+        line = VirtualLine(robot)
+        bus = ActuatorBus(SimPort("sim", line, 1_000_000, virtual_time=True), load_protocol(robot.bus.protocol))
+        with BenchArm(robot, bus, nominal_calibration(robot)) as arm:
             arm.arm()
             ends.append(drive(arm, 1.0))
     assert ends[0] == ends[1]

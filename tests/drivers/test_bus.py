@@ -32,27 +32,19 @@ class Ramp:
         return self.motion()
 
 
-def test_catalogue() -> None:
-    assert "feetech_sts" in protocol_names()
-    for name in protocol_names():
-        framing = load_protocol(name)
-        assert framing.name == name
-        assert framing.parser([1], 2).feed(b"") == []
-    with pytest.raises(UnknownNameError, match="feetech_sts"):
+def test_an_unknown_protocol_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UnknownNameError, match=", ".join(protocol_names())):
         load_protocol("feetech")
 
 
 def test_telemetry_of_a_quiet_arm(bus: ActuatorBus) -> None:
     results = bus.telemetry(IDS)
     assert list(results) == list(IDS)
-    for result in results.values():
+    for i, result in results.items():
         assert isinstance(result, Telemetry)
-        assert (result.voltage, result.temperature, result.status, result.moving) == (
-            pytest.approx(12.0),
-            28,
-            0,
-            False,
-        )
+        table = bus.table(i)
+        assert table["min_voltage"].default <= result.voltage * 10.0 <= table["max_voltage"].default
+        assert (result.temperature, result.status, result.moving) == (28, 0, False)
 
 
 @pytest.mark.parametrize("silent", IDS)
@@ -63,7 +55,9 @@ def test_one_silent_servo_costs_only_its_own_value(bus: ActuatorBus, faults: Fau
     fault = results[silent]
     assert isinstance(fault, Fault)
     assert f"servo {silent}" in fault.text
-    assert bus.statistics.timeouts == 1
+    # Where replies form a chain, those behind the silent servo did not come either and were asked for once more.
+    assert bus.statistics.timeouts == (7 - silent if bus.framing.chained else 1)
+    assert bus.statistics.retries == (bus.framing.chained and silent < 6)
 
 
 @pytest.mark.parametrize("trouble", ["late", "duplicate"])
@@ -115,9 +109,10 @@ def test_turned_bits_are_counted_and_lost(bus: ActuatorBus, faults: Faults) -> N
 
 def test_an_echo_is_never_an_answer(bus: ActuatorBus, faults: Faults) -> None:
     truth = bus.telemetry(IDS)
+    model = bus.read(1, "model_number")
     faults.echo = True
-    assert bus.telemetry(IDS) == truth
-    assert bus.read(1, "model_number") == 777
+    assert repr(bus.telemetry(IDS)) == repr(truth)  # as text, because a current that nobody measures is NaN
+    assert bus.read(1, "model_number") == model
     assert bus.ping(1) == 0
     assert isinstance(bus.ping(9), Fault)
     faults.silent.add(1)
@@ -126,6 +121,7 @@ def test_an_echo_is_never_an_answer(bus: ActuatorBus, faults: Faults) -> None:
     assert isinstance(bus.ping(1), Fault)
 
 
+@pytest.mark.parametrize("robot", ["feetech_sts"], indirect=True)
 def test_a_reply_that_equals_its_request_is_believed_where_nothing_echoes(bus: ActuatorBus, line: VirtualLine) -> None:
     line.servo(1).voltage = 3.0
     bus.port.clock.sleep_until(line.now + 0.1)
@@ -133,29 +129,30 @@ def test_a_reply_that_equals_its_request_is_believed_where_nothing_echoes(bus: A
 
 
 def test_a_write_is_confirmed_by_reading_back(bus: ActuatorBus, faults: Faults, line: VirtualLine) -> None:
-    bus.write(1, "torque_limit", 321)
-    assert line.servo(1).get("torque_limit") == 321
+    bus.write(1, "goal_position", 321)
+    assert line.servo(1).get("goal_position") == 321
     faults.silent.add(1)
     with pytest.raises(BusError, match="servo 1"):
-        bus.write(1, "torque_limit", 400)
+        bus.write(1, "goal_position", 400)
     with pytest.raises(BusError, match="servo 1"):
-        bus.write(1, "torque_limit", 400, verify=False)
+        bus.write(1, "goal_position", 400, verify=False)
 
 
 def test_a_lost_acknowledgement_is_not_a_lost_write(bus: ActuatorBus, faults: Faults) -> None:
     faults.drop = 1.0
     with pytest.raises(BusError):
-        bus.write(1, "torque_limit", 400, verify=False)
+        bus.write(1, "goal_position", 400, verify=False)
     faults.drop = 0.0
-    assert bus.read(1, "torque_limit") == 400
+    assert bus.read(1, "goal_position") == 400
 
 
 def test_bad_values_and_names_reach_no_wire(bus: ActuatorBus) -> None:
     before = bus.statistics.requests
-    with pytest.raises(RefusedError, match=r"outside 0\.\.1000"):
-        bus.write(1, "torque_limit", 1001)
-    with pytest.raises(UnknownNameError, match="torque_limit"):
-        bus.write(1, "torque_limitt", 1)
+    highest = bus.table(1)["torque_switch"].upper
+    with pytest.raises(RefusedError, match=rf"outside 0\.\.{highest}"):
+        bus.write(1, "torque_switch", highest + 1)
+    with pytest.raises(UnknownNameError, match="torque_switch"):
+        bus.write(1, "torque_switchh", 1)
     with pytest.raises(RefusedError, match="read-only"):
         bus.write(1, "present_position", 1)
     assert bus.statistics.requests == before
@@ -172,9 +169,10 @@ def test_sync_read_and_write(bus: ActuatorBus) -> None:
 
 
 def test_the_end_of_memory_can_be_read(bus: ActuatorBus) -> None:
+    first, *_, last = bus.table(1)
     for _ in range(5):
-        assert bus.read(1, "acceleration_multiplier") == 1
-        assert bus.read(1, "firmware_major") == 3
+        assert bus.read(1, last.name) == last.default
+        assert bus.read(1, first.name) == first.default
 
 
 def test_an_unplugged_cable_is_a_lost_link(bus: ActuatorBus, faults: Faults) -> None:

@@ -36,7 +36,6 @@ GOLDEN = [
 
 ids = st.integers(0, 253)
 codes = st.sampled_from(list(Instruction))
-chunks = st.lists(st.binary(max_size=40), max_size=30)
 
 
 @pytest.mark.parametrize(("made", "wanted"), GOLDEN, ids=[wanted for _, wanted in GOLDEN])
@@ -63,67 +62,6 @@ def test_a_goal_of_all_ones_is_refused_with_the_cure() -> None:
 def test_what_no_servo_has_is_refused(wrong: tuple[int, int, int]) -> None:
     with pytest.raises(RefusedError):
         FRAMING.read(*wrong)
-
-
-@given(ids, st.integers(0, 255), st.binary(max_size=60))
-def test_a_reply_survives_its_journey(actuator_id: int, status: int, data: bytes) -> None:
-    parser = ReplyParser({actuator_id}, len(data))
-    assert parser.feed(frame(actuator_id, status, data)) == [Packet(actuator_id, status, data)]
-    assert parser.stray_bytes == 0
-
-
-@given(chunks, st.sets(ids, max_size=6), st.integers(0, 20))
-def test_any_bytes_in_any_chunks_end_in_whole_replies_or_nothing(
-    stream: list[bytes], asked: set[int], size: int
-) -> None:
-    parser = ReplyParser(asked, size)
-    whole = b"".join(stream)
-    for chunk in stream:
-        for packet in parser.feed(chunk):
-            assert packet.actuator_id in asked
-            assert len(packet.data) == size
-            assert frame(*packet) in whole
-
-
-@given(chunks)
-def test_a_servo_survives_any_bytes(stream: list[bytes]) -> None:
-    parser = RequestParser()
-    whole = b"".join(stream)
-    for chunk in stream:
-        for packet in parser.feed(chunk):
-            assert frame(*packet)[2:] in whole
-    assert [Packet(1, 1, b"")] == (parser.feed(FRAMING.ping(1)) + parser.feed(FRAMING.ping(1)))[-1:]
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 6), st.integers(0, 47), st.binary(min_size=2, max_size=2)), max_size=8),
-    st.data(),
-)
-def test_replies_between_noise_are_found_however_they_are_cut(
-    replies: list[tuple[int, int, bytes]], data: st.DataObject
-) -> None:
-    noise = st.binary(max_size=6).map(lambda b: b.replace(b"\xff", b"\xfe"))
-    stream = b"".join(b"\xff\xff" + data.draw(noise) + frame(*reply) for reply in replies)
-    parser = ReplyParser(range(1, 7), 2)
-    found = []
-    while stream:
-        cut = data.draw(st.integers(1, len(stream)))
-        found += parser.feed(stream[:cut])
-        stream = stream[cut:]
-    assert found == [Packet(*reply) for reply in replies]
-
-
-@given(st.binary(min_size=2, max_size=15), st.data())
-def test_one_turned_bit_is_never_accepted(content: bytes, data: st.DataObject) -> None:
-    packet = bytearray(frame(1, 0, content))
-    packet[data.draw(st.integers(0, len(packet) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    assert ReplyParser({1, 2, 3}, len(content)).feed(bytes(packet)) == []
-
-
-@pytest.mark.parametrize("register", [r for r in FRAMING.registers if r.sign != "none"], ids=lambda r: r.name)
-def test_signed_registers_speak_sign_magnitude(register) -> None:
-    for value in {register.lower, -1, 0, 1, register.upper, -100}:
-        assert register.decode(register.encode(value)) == value
 
 
 def test_sign_bits_are_where_the_table_puts_them() -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from genba.drivers.arm import BenchArm
 from genba.drivers.bus import ActuatorBus
 from genba.drivers.ports import LinkLostError, open_port
+from genba.drivers.protocols import protocol_names
 from genba.drivers.protocols.feetech_sts import FRAMING
 from genba.drivers.senses import RemoteSense
 from genba.drivers.virtual.process import TwinProcess
@@ -24,13 +26,34 @@ TICK_TRAVEL = 0.02  # and in the tick before that, behind the last position the 
 needs_pty = pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo terminals")
 
 
+CONFTEST = str(Path(__file__).with_name("conftest.py"))
+
+
+@pytest.fixture(scope="session")
+def robot(arms: Callable[[str], RobotDescription]) -> RobotDescription:
+    return arms("feetech_sts")
+
+
 def twin(kind: str, *more: str) -> TwinProcess:
     return TwinProcess(("--robot", "so101", "--serve", kind, *more), command=COMMAND)
 
 
+def twin_of(protocol: str, kind: str) -> TwinProcess:
+    """The twin of this test suite's arm with a protocol, which need not be in the catalogue."""
+    program = (
+        "import runpy\n"
+        "from genba.drivers.virtual.serve import serve\n"
+        f"serve(runpy.run_path({CONFTEST!r})['arm_with']({protocol!r}), kind={kind!r})\n"
+    )
+    return TwinProcess((), command=("-c", program))
+
+
+@pytest.mark.parametrize("protocol", protocol_names())
 @pytest.mark.parametrize("kind", [pytest.param("pty", marks=needs_pty), "tcp"])
-def test_the_arm_moves_and_stops_over_a_served_wire(robot: RobotDescription, kind: str) -> None:
-    with twin(kind) as served, BenchArm.open(robot, served.port) as arm:
+def test_the_arm_moves_and_stops_over_a_served_wire(
+    arms: Callable[[str], RobotDescription], protocol: str, kind: str
+) -> None:
+    with twin_of(protocol, kind) as served, BenchArm.open(arms(protocol), served.port) as arm:
         arm.arm()
         report = arm.stop()
         assert report.confirmed
@@ -153,6 +176,56 @@ def test_rustypot_is_served_unchanged() -> None:
         host.sync_write_torque_enable([1], [True])
         host.sync_write_goal_position([1], [0.25])
         assert _arrives(lambda: round(host.sync_read_present_position([1])[0] * 4096 / 6.2832 + 2048), 2211)
+
+
+@needs_pty
+def test_dynamixel_sdk_is_served_unchanged() -> None:
+    sdk = pytest.importorskip("dynamixel_sdk")
+    with twin_of("dynamixel2", "pty") as served:
+        handler = sdk.PortHandler(served.port)
+        assert handler.openPort()
+        assert handler.setBaudRate(1_000_000)
+        packets = sdk.PacketHandler(2.0)
+        try:
+            assert [packets.ping(handler, i)[:2] for i in IDS] == [(n, 0) for n in (1060, 1060, 1200, 1020, 1030, 1190)]
+            assert packets.ping(handler, 9)[1] != 0
+            found, result = packets.broadcastPing(handler)
+            assert (sorted(found), result) == (IDS, 0)
+            _group_reads(sdk, handler, packets)
+            assert packets.write1ByteTxRx(handler, 1, 64, 1) == (0, 0)
+            assert packets.write4ByteTxRx(handler, 1, 116, 5000) == (0, 6)  # beyond max_position
+            assert packets.write1ByteTxRx(handler, 1, 11, 4) == (0, 7)  # EEPROM under torque
+            assert packets.write4ByteTxRx(handler, 1, 116, 2048) == (0, 0)
+            writer = sdk.GroupSyncWrite(handler, packets, 116, 4)
+            writer.addParam(1, list((2200).to_bytes(4, "little")))
+            assert writer.txPacket() == 0
+            assert _arrives(lambda: packets.read4ByteTxRx(handler, 1, 132)[0], 2200)
+            assert packets.regWriteTxRx(handler, 1, 116, 4, list((2100).to_bytes(4, "little"))) == (0, 0)
+            packets.action(handler, 254)
+            assert _arrives(lambda: packets.read4ByteTxRx(handler, 1, 132)[0], 2100)
+            assert packets.reboot(handler, 1) == (0, 0)
+            assert packets.ping(handler, 1)[1] != 0
+            assert _arrives(lambda: packets.ping(handler, 1)[0], 1060)
+            assert packets.read1ByteTxRx(handler, 1, 64) == (0, 0, 0)
+            handler.setBaudRate(57_600)
+            assert packets.ping(handler, 1)[1] != 0  # a servo at another rate is silent
+        finally:
+            handler.closePort()
+
+
+def _group_reads(sdk, handler, packets) -> None:
+    """Sync, fast sync and bulk reads of the vendor's client find the same positions."""
+    single = [packets.read4ByteTxRx(handler, i, 132)[0] for i in IDS]
+    assert single[0] == 2048
+    sync = sdk.GroupSyncRead(handler, packets, 132, 4)
+    bulk = sdk.GroupBulkRead(handler, packets)
+    for i in IDS:
+        sync.addParam(i)
+        bulk.addParam(i, 132, 4)
+    for ask in (sync.txRxPacket, sync.fastSyncRead, bulk.txRxPacket, bulk.fastBulkRead):
+        group = bulk if ask.__self__ is bulk else sync
+        assert ask() == 0
+        assert [group.getData(i, 132, 4) for i in IDS] == single
 
 
 def _arrives(read, goal: int) -> bool:

@@ -35,6 +35,11 @@ VECTORS = [
 ]
 
 
+@pytest.fixture(scope="session")
+def robot(arms: Callable[[str], RobotDescription]) -> RobotDescription:
+    return arms("feetech_sts")
+
+
 @pytest.mark.parametrize(("request_", "reply"), VECTORS)
 def test_vectors(talk: Talk, request_: str, reply: str) -> None:
     assert talk(request_) == reply

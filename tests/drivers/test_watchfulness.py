@@ -5,8 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from genba.drivers.arm import BenchArm
+from genba.drivers.bus import ActuatorBus
+from genba.drivers.calibration import nominal_calibration
+from genba.drivers.protocols import load_protocol
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import ServoPlant
+from genba.drivers.virtual.sim_port import SimPort
 from genba.robots.description import RobotDescription
 from genba.robots.envelope import SafetyEnvelope
 from genba.robots.errors import BusError, SafetyError
@@ -101,10 +105,11 @@ def test_wherever_the_host_dies_no_joint_goes_far(robot: RobotDescription, targe
     worst = 0.0
     for tick in range(2, 62, 3):
         for half in (1, 2):
-            with BenchArm.open(robot, "genba-sim://so101?time=virtual") as arm:
+            line = VirtualLine(robot)
+            bus = ActuatorBus(SimPort("sim", line, 1_000_000, virtual_time=True), load_protocol(robot.bus.protocol))
+            with BenchArm(robot, bus, nominal_calibration(robot)) as arm:
                 arm.arm()
-                clock = arm.bus.port.clock
-                joints = arm.bus.port.line.plant  # type: ignore[attr-defined]
+                clock, joints = bus.port.clock, line.plant
                 envelope = SafetyEnvelope(robot, kinematics)
                 state = arm.read()
                 envelope.reset(state)
