@@ -75,7 +75,7 @@ class VirtualDynamixel(DynamixelMotion):
             now: Line time, s.
 
         Returns:
-            Error number and data of the reply, or None for silence.
+            Error byte and data of the reply, or None for silence.
         """
         code, to = packet.code, packet.actuator_id
         if to not in (self.actuator_id, BROADCAST):
@@ -83,12 +83,13 @@ class VirtualDynamixel(DynamixelMotion):
                 self._obey(packet, now, shadow=True)
             return None
         replies = self.answers_reads if code == Instruction.READ else self.answers_writes
+        alert = self.alert
         if code == Instruction.PING:
-            return 0, bytes((*self.memory[:2], self.memory[6]))
+            return alert, bytes((*self.memory[:2], self.memory[6]))
         if to == BROADCAST and code == Instruction.READ:
             return None
         error, data = self._obey(packet, now, shadow=False)
-        return (error, data) if replies and to != BROADCAST else None
+        return (error | alert, data) if replies and to != BROADCAST else None
 
     def _obey(self, packet: Packet, now: float, *, shadow: bool) -> tuple[int, bytes]:
         code, data = packet.code, packet.data
@@ -119,6 +120,7 @@ class VirtualDynamixel(DynamixelMotion):
         elif code == Instruction.CLEAR:
             if data != CLEAR_TURNS:
                 return DATA_RANGE, b""
+            self.mirror()
             error = RESULT_FAIL if self.get("moving") else 0
             if not error:
                 self._fold()

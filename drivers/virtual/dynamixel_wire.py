@@ -57,7 +57,7 @@ class DynamixelRow:
             return []
         if packet.code == SPOILED:
             spoiled = [servo for servo in listening if servo.actuator_id == packet.actuator_id]
-            return [_reply(servo, arrived, BAD_CRC, b"") for servo in spoiled if servo.answers_writes]
+            return [_reply(servo, arrived, BAD_CRC | servo.alert, b"") for servo in spoiled if servo.answers_writes]
         for servo in listening:
             servo.heard()
         if packet.actuator_id == BROADCAST and packet.code in _READS:
@@ -81,7 +81,13 @@ def _reply(
     servo: VirtualDynamixel, arrived: float, error: int, data: bytes, *, actuator_id: int | None = None
 ) -> _Start:
     own = servo.actuator_id if actuator_id is None else actuator_id
-    return arrived + servo.return_delay, status_frame(own, error | servo.alert, data)
+    return arrived + servo.return_delay, status_frame(own, error, data)
+
+
+def _told(servo: VirtualDynamixel, address: int, size: int) -> tuple[int, bytes]:
+    """Error byte and data of a read."""
+    error, data = servo.read(address, size)
+    return error | servo.alert, data
 
 
 def _spans(packet: Packet) -> list[tuple[int, int, int]]:
@@ -105,11 +111,11 @@ def _chain(packet: Packet, listening: list[VirtualDynamixel], arrived: float, by
         if not asked:
             break
         if packet.code in _MERGED:
-            error, data = asked[0].read(address, size)
+            error, data = _told(asked[0], address, size)
             begun = begun if blocks else arrived + asked[0].return_delay
-            blocks.append((actuator_id, error | asked[0].alert, data or bytes(size)))
+            blocks.append((actuator_id, error, data or bytes(size)))
         else:
-            both = [_reply(servo, moment, *servo.read(address, size)) for servo in asked]
+            both = [_reply(servo, moment, *_told(servo, address, size)) for servo in asked]
             starts += both
             moment = max(start + len(reply) * byte_time for start, reply in both)
     if blocks:
