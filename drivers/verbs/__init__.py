@@ -7,7 +7,7 @@ be. Heavy imports wait until it is called. Every question a verb might ask has a
 import argparse
 from collections.abc import Callable
 
-from . import calibrate, doctor, ports, scan
+from . import calibrate, doctor, home, jog, park, ports, release, scan
 
 Verb = Callable[[argparse.Namespace], tuple[str, int]]
 Declare = Callable[[argparse.ArgumentParser], None]
@@ -16,5 +16,9 @@ VERBS: dict[str, tuple[Verb, Declare]] = {
     "ports": (ports.run, ports.arguments),
     "doctor": (doctor.run, doctor.arguments),
     "scan": (scan.run, scan.arguments),
+    "home": (home.run, home.arguments),
+    "park": (park.run, park.arguments),
+    "jog": (jog.run, jog.arguments),
+    "release": (release.run, release.arguments),
     "calibrate": (calibrate.run, calibrate.arguments),
 }

@@ -1,6 +1,10 @@
 """Arguments that several verbs share, so that the same word means the same everywhere."""
 
 import argparse
+import sys
+from pathlib import Path
+
+from ...robots.errors import RefusedError
 
 
 def port(parser: argparse.ArgumentParser) -> None:
@@ -29,3 +33,36 @@ def numbers(text: str) -> list[int]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} holds no number")
     return list(dict.fromkeys(found))
+
+
+def robot(parser: argparse.ArgumentParser) -> None:
+    """The arm and the calibration of this unit."""
+    parser.add_argument("--robot", default="so101", help="so101 if not given")
+    parser.add_argument("--calibration", type=Path, metavar="FILE", help="of this unit; its usual place if not given")
+
+
+def speed(parser: argparse.ArgumentParser, default: float) -> None:
+    """How fast."""
+    text = f"share of the arm's speed limits, 0.02 to 1; {default:g} if not given"
+    parser.add_argument("--speed", type=float, default=default, help=text)
+
+
+def confirm(question: str, *, yes: bool, answer: str = "yes") -> None:
+    """Go on only when somebody agrees: by --yes beforehand, or by typing a word.
+
+    Args:
+        question: What will happen, one line.
+        yes: Whether --yes was given.
+        answer: What is to be typed.
+
+    Raises:
+        RefusedError: If nobody agrees, or nobody can be asked.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise RefusedError(f"{question}; nothing was done: add --yes")
+    sys.stderr.write(f"{question}\ntype {answer} to go on: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != answer:
+        raise RefusedError("not confirmed; nothing was done")

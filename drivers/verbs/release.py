@@ -1,0 +1,46 @@
+"""`genba release`: torque off, after saying how far the arm will fall."""
+
+import argparse
+
+from . import _options
+
+
+def run(options: argparse.Namespace) -> tuple[str, int]:
+    """Switch the torque of an arm off, after saying how far it will fall."""
+    from contextlib import closing
+
+    from ...robots.description import load_robot
+    from ...robots.table import as_json
+    from ..arm import BenchArm
+    from ..bus import Fault
+    from ..calibration import find_calibration
+    from ..drop import preview
+
+    robot = load_robot(options.robot)
+    calibration = find_calibration(robot, options.port, options.calibration)
+    with closing(BenchArm.open(robot, options.port, calibration)) as arm:
+        # Not connected, on purpose: an arm that is too hot or overloaded must be released all the same.
+        heard = arm.bus.telemetry(robot.actuator_ids)
+        positions = [
+            row.to_position(result.position_ticks)
+            for row, result in zip(calibration.actuators, heard.values(), strict=True)
+            if not isinstance(result, Fault)
+        ]
+        drop = preview(robot, positions) if len(positions) == len(robot.actuator_ids) else None
+        told = str(drop) if drop else "not every servo answers, so how far the arm will fall is not known"
+        if options.preview:
+            return as_json({"drop": drop and drop.to_json(), "released": False}) if options.json else told, 0
+        _options.confirm(f"{told}: hold it", yes=options.yes)
+        arm.release()
+    if options.json:
+        return as_json({"drop": drop and drop.to_json(), "released": True}), 0
+    return f"released; {told}", 0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare its arguments."""
+    _options.port(parser)
+    _options.robot(parser)
+    parser.add_argument("--yes", action="store_true", help="somebody holds the arm, or it is parked: do not ask")
+    parser.add_argument("--preview", action="store_true", help="only say how far it would fall")
+    _options.machine(parser)
