@@ -39,8 +39,8 @@ class ImitationRecipe:
 
     demonstrations: int = 96
     noise: float = 0.2
-    rounds: int = 8
-    episodes: int = 40
+    rounds: int = 12
+    episodes: int = 60
     first_updates: int = 2500
     updates: int = 1500
     last_updates: int = 5000
