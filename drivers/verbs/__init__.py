@@ -7,7 +7,7 @@ be. Heavy imports wait until it is called. Every question a verb might ask has a
 import argparse
 from collections.abc import Callable
 
-from . import calibrate, doctor, home, jog, park, ports, release, scan
+from . import calibrate, doctor, home, jog, monitor, park, ports, release, scan
 
 Verb = Callable[[argparse.Namespace], tuple[str, int]]
 Declare = Callable[[argparse.ArgumentParser], None]
@@ -20,5 +20,6 @@ VERBS: dict[str, tuple[Verb, Declare]] = {
     "park": (park.run, park.arguments),
     "jog": (jog.run, jog.arguments),
     "release": (release.run, release.arguments),
+    "monitor": (monitor.run, monitor.arguments),
     "calibrate": (calibrate.run, calibrate.arguments),
 }

@@ -1,0 +1,64 @@
+"""`genba monitor`: what every servo of an arm measures, live, as JSON lines, or as a picture."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ...robots.errors import RefusedError
+from . import _options
+
+
+def run(options: argparse.Namespace) -> tuple[str, int]:
+    """Watch an arm: position, velocity, load, voltage, temperature, errors; sends no command."""
+    import json
+    from contextlib import closing
+
+    from ...robots.description import load_robot
+    from ..bus import ActuatorBus
+    from ..calibration import find_calibration
+    from ..chart import save
+    from ..monitor import Monitor, Sample, table
+    from ..ports import open_port
+    from ..protocols import load_protocol
+    from ..wired import bus_of, models_of
+
+    if not 0.0 < options.rate <= 100.0:
+        raise RefusedError(f"--rate {options.rate:g} is not above 0 and at most 100 samples a second")
+    if options.seconds is not None and not options.seconds >= 0.0:
+        raise RefusedError(f"--seconds {options.seconds:g} is no time to wait")
+    robot = load_robot(options.robot)
+    wire = bus_of(robot)
+    calibration = find_calibration(robot, options.port, options.calibration)
+    port = open_port(options.port, wire.baud_rate)
+    kept: list[Sample] = []
+    with closing(ActuatorBus(port, load_protocol(wire.protocol), models=models_of(robot))) as bus:
+        live = sys.stdout.isatty() and not options.json
+        last: Sample | None = None
+        try:
+            for sample in Monitor(robot, bus, calibration).samples(options.rate, options.seconds):
+                last = sample
+                if options.plot is not None:
+                    kept.append(sample)
+                if options.json:
+                    sys.stdout.write(json.dumps(sample.to_json(), allow_nan=False) + "\n")
+                    sys.stdout.flush()
+                elif live:
+                    rows = table(sample)
+                    sys.stdout.write("\x1b[J" + rows + f"\x1b[{rows.count(chr(10))}A\r")
+                    sys.stdout.flush()
+        except KeyboardInterrupt:
+            pass  # this is how watching ends
+        finally:
+            if kept:
+                save(kept, f"{robot.name}, unit {calibration.unit}", options.plot)
+    return "" if options.json or last is None else table(last), 0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare its arguments."""
+    _options.port(parser)
+    _options.robot(parser)
+    parser.add_argument("--seconds", type=float, help="how long; until Ctrl-C if not given")
+    parser.add_argument("--rate", type=float, default=20.0, metavar="HZ", help="samples a second; 20 if not given")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw what was measured")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line for every sample")
