@@ -1,74 +1,24 @@
-"""The bus: requests out, a result per servo back, and a count of everything that was not as it should be.
+"""The bus: registers of servos by name, one result per servo.
 
-    flush input | send | read until all replies are there or the deadline has come | one result per servo
-
-The protocols of bus servos number nothing, so an answer that comes late looks like the answer to the next question.
-The bus therefore never asks twice in a row for the same number of bytes: it asks for one or two registers more than
-needed, and a reply of the wrong length is counted as late and dropped. Only bare acknowledgements cannot be told
-apart this way; a write that matters is read back.
-
-Where the replies to one request wait for each other, a silent servo silences those behind it: the bus then asks these
-once more, without it. One wire may carry several models of a family; each has its own table where its model is known.
+How a request finds its replies is in `exchange`. Where the replies to one request wait for each other, a silent servo
+silences those behind it: the bus then asks these once more, without it. One wire may carry several models of a family;
+each is held to its own table where its model is known.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 
 from ..robots.errors import BusError, RefusedError
+from .exchange import MARGIN, PATIENCE, BusStatistics, Exchanges, Fault
 from .framing import Framing, Packet, Telemetry
 from .ports import Port
 from .registers import Register, RegisterTable
 
-MARGIN = 0.02  # s of patience beyond wire time: USB frames, a 16 ms adapter latency timer, a busy machine
-PATIENCE = 0.1  # s beyond wire time for one servo alone: set-up can wait, the tick cannot
-HELD_BACK = 0.0003  # s behind wire time from which a wait in one piece is cheaper than a timed one
+__all__ = ["ActuatorBus", "BusStatistics", "Fault"]
+
 CACHED = 64  # requests kept as bytes, and registers looked up for several servos
-OWED = 12  # lengths of unanswered requests that are avoided at once
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a servo gave no value.
-
-    Attributes:
-        actuator_id: The servo.
-        text: What happened and the cure, one line.
-    """
-
-    actuator_id: int
-    text: str
-
-
-@dataclass(slots=True)
-class BusStatistics:
-    """Counters since the bus was opened.
-
-    Attributes:
-        requests: Exchanges that were begun.
-        replies: Replies that were accepted.
-        timeouts: Replies that did not come in time, one per servo.
-        checksum_errors: Frames whose checksum was wrong.
-        stray_bytes: Bytes that belonged to no accepted reply: noise, echo, late replies.
-        late_replies: Replies to an earlier request that came during a later one.
-        status_flags: Replies whose status byte was not zero.
-        retries: Requests repeated within a cycle.
-    """
-
-    requests: int = 0
-    replies: int = 0
-    timeouts: int = 0
-    checksum_errors: int = 0
-    stray_bytes: int = 0
-    late_replies: int = 0
-    status_flags: int = 0
-    retries: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """Counters by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-class ActuatorBus:
+class ActuatorBus(Exchanges):
     """Servos of one protocol on one port."""
 
     def __init__(
@@ -82,18 +32,12 @@ class ActuatorBus:
             models: Model number of each servo by id, as far as they are known.
             margin: Patience beyond wire time, s.
         """
-        self.port = port
-        self.framing = framing
-        self.margin = margin
+        super().__init__(port, framing, margin)
         self.models: dict[int, int] = {}
         self._tables: dict[int, RegisterTable] = {}
-        self.statistics = BusStatistics()
-        self._byte_time = 10.0 / port.baud_rate
-        self._avoid: list[int] = []
         self._requests: dict[tuple[tuple[int, ...], int, int], bytes] = {}
         self._known: dict[tuple[tuple[int, ...], str], tuple[Register, ...]] = {}
         self.know(models or {})
-        self._held_back = False  # whether an adapter delivers all replies at once and late, as FTDI's timer does
 
     def know(self, models: Mapping[int, int]) -> None:
         """Learn which model servos are, so that each is held to its own table.
@@ -104,88 +48,6 @@ class ActuatorBus:
         self.models |= models
         self._tables |= {i: self.framing.table(model) for i, model in models.items()}
         self._known.clear()
-
-    # ---- exchanges
-
-    def _exchange(
-        self, request: bytes, ids: Sequence[int], size: int, margin: float | None = None
-    ) -> dict[int, Packet]:
-        """Send a request and collect replies of `size` bytes; ids without one are missing from the result."""
-        port = self.port
-        statistics = self.statistics
-        statistics.requests += 1
-        port.flush_input()
-        count = len(ids)
-        total = self.framing.replies_size(count, size)
-        clock = port.clock
-        wire = (len(request) + total) * self._byte_time + self.framing.reply_gap(count, size, port.baud_rate)
-        begun = clock.now()
-        deadline = begun + wire + (self.margin if margin is None else margin)
-        port.write(request)
-        if count > 1 and not self._held_back:
-            clock.sleep_until(begun + wire)  # one wake-up instead of one per reply: nothing is whole before
-        parser = self.framing.parser(ids, size)
-        found: dict[int, Packet] = {}
-        suspect: Packet | None = None
-        received = b""
-        while len(found) < count:
-            chunk = port.read(parser.missing(count - len(found)), deadline)
-            received += chunk
-            for packet in parser.feed(chunk):
-                if not found and suspect is None and total == len(request) and self._may_be_echo(packet, request, size):
-                    suspect = packet  # the echo of a request can look like its own reply
-                elif packet.actuator_id in found:
-                    statistics.late_replies += 1
-                else:
-                    found[packet.actuator_id] = packet
-                    statistics.status_flags += packet.code != 0
-            if len(found) < count and clock.now() >= deadline:
-                break
-        self._held_back = clock.now() > begun + wire + HELD_BACK
-        if suspect is not None and not found and not self._echoes():
-            found[suspect.actuator_id] = suspect
-        statistics.replies += len(found)
-        statistics.timeouts += count - len(found)
-        statistics.checksum_errors += parser.checksum_errors
-        statistics.stray_bytes += parser.stray_bytes
-        if parser.stray_bytes:
-            statistics.late_replies += self._late(received, ids, size)
-        self._remember(size, complete=len(found) == count)
-        return found
-
-    def _may_be_echo(self, packet: Packet, request: bytes, size: int) -> bool:
-        return packet in self.framing.parser((packet.actuator_id,), size).feed(request)
-
-    def _echoes(self) -> bool:
-        """Whether the wire returns the host's own bytes, by a frame that no servo answers."""
-        probe = self.framing.probe
-        self.port.flush_input()
-        deadline = self.port.clock.now() + len(probe) * self._byte_time + self.margin
-        self.port.write(probe)
-        return probe in self.port.read(len(probe), deadline)
-
-    def _late(self, received: bytes, ids: Sequence[int], size: int) -> int:
-        return sum(len(self.framing.parser(ids, owed).feed(received)) for owed in set(self._avoid) - {size})
-
-    def _remember(self, size: int, *, complete: bool) -> None:
-        avoid = self._avoid
-        if complete:
-            avoid[:] = (*avoid[-1:], size)
-        else:
-            avoid.append(size)
-            del avoid[:-OWED]
-
-    def _stretch(self, address: int, size: int) -> tuple[int, int]:
-        """First address and size of a read that no reply still owed could answer."""
-        if size not in self._avoid:
-            return address, size
-        table = self.framing.registers
-        for wanted in range(size + 1, size + OWED + 1):
-            if wanted not in self._avoid:
-                first = table.window(address, size, wanted)
-                if first is not None:
-                    return first, wanted
-        return address, size
 
     def table(self, actuator_id: int) -> RegisterTable:
         """The registers of one servo: of its model where that is known.
@@ -389,15 +251,16 @@ class ActuatorBus:
             actuator_ids: The servos.
         """
         framing = self.framing
-        models = self.models
+        decode, model_of = framing.telemetry, self.models.get
         heard: dict[int, Telemetry | Fault] = {}
         for skip, found in self._gather(actuator_ids, *framing.telemetry_block):
-            for i, packet in found.items():
-                data = packet.data[skip:] if skip else packet.data
+            for i, (_, status, data) in found.items():
                 if data:
-                    heard[i] = framing.telemetry(data, packet.code, models.get(i, 0))
+                    heard[i] = decode(data[skip:] if skip else data, status, model_of(i, 0))
                 else:
-                    heard[i] = Fault(i, f"servo {i} refused: {framing.refusal(packet.code)}")
+                    heard[i] = Fault(i, f"servo {i} refused: {framing.refusal(status)}")
+        if [*heard] == [*actuator_ids]:
+            return heard
         return {i: heard[i] if i in heard else self._silent(i) for i in actuator_ids}
 
     def scan(self, actuator_ids: Sequence[int]) -> list[int]:
