@@ -7,7 +7,7 @@ be. Heavy imports wait until it is called. Every question a verb might ask has a
 import argparse
 from collections.abc import Callable
 
-from . import calibrate, doctor, home, jog, monitor, park, ports, release, scan
+from . import calibrate, doctor, home, jog, monitor, park, ports, release, scan, setup
 
 Verb = Callable[[argparse.Namespace], tuple[str, int]]
 Declare = Callable[[argparse.ArgumentParser], None]
@@ -21,5 +21,6 @@ VERBS: dict[str, tuple[Verb, Declare]] = {
     "jog": (jog.run, jog.arguments),
     "release": (release.run, release.arguments),
     "monitor": (monitor.run, monitor.arguments),
+    "setup": (setup.run, setup.arguments),
     "calibrate": (calibrate.run, calibrate.arguments),
 }
