@@ -45,7 +45,7 @@ class Kit(PartsTask):
 
     title = "fill the four pockets of a tray with the types of parts that a job ticket orders"
     kinds = 3
-    horizon_s = 60.0
+    horizon_s = 48.0
     handling = Handling(
         open_by=0.016,
         release_by=0.014,

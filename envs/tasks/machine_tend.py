@@ -48,7 +48,7 @@ class MachineTend(PartsTask):
     """Serve a machine with an interlocked hood."""
 
     title = "open a machine, change the finished part for a raw one, shut it and press start"
-    horizon_s = 48.0
+    horizon_s = 40.0
     noise = SenseNoise(position_bias=0.0005, position_noise=0.0003, yaw_bias=0.005, yaw_noise=0.003)
     handling = Handling(
         open_by=0.012,
