@@ -14,10 +14,11 @@ REFUSALS = {
     NO_ACCESS: "the register is read-only, or EEPROM while torque is on: switch its torque off, then write again",
 }
 
+# A latched fault ends with the power, or with the instruction REBOOT.
 FAULTS = {
-    VOLTAGE: "supply voltage out of range: check the power supply's voltage and its cable, then reboot the servo",
-    OVERHEATING: "too hot: release the arm in its rest position, let it cool down, then reboot the servo",
-    ENCODER: "encoder error: reboot the servo; if it stays, replace it",
-    ELECTRICAL_SHOCK: "electrical fault or too little power for the motor: check the supply, then reboot the servo",
-    OVERLOAD: "overload: take the load off the joint, then reboot the servo",
+    VOLTAGE: "supply voltage out of range: check the power supply's voltage and its cable, then switch it off and on",
+    OVERHEATING: "too hot: release the arm in its rest position, let it cool down, then switch its power off and on",
+    ENCODER: "encoder error: switch its power off and on; if it stays, replace the servo",
+    ELECTRICAL_SHOCK: "electrical fault or a supply too weak for the motor: check it, then switch it off and on",
+    OVERLOAD: "overload: take the load off the joint, then switch its power off and on",
 }

@@ -84,8 +84,8 @@ def _span(address: int, size: int) -> bytes:
 
 
 def _ids(actuator_ids: Collection[int]) -> bytes:
-    unfit = sorted(i for i in actuator_ids if not 0 <= i < 253)
-    if unfit or not actuator_ids or len(set(actuator_ids)) != len(actuator_ids):
+    unlike = len(set(actuator_ids)) == len(actuator_ids) > 0
+    if not unlike or min(actuator_ids) < 0 or max(actuator_ids) > 252:
         raise RefusedError(f"servo ids {tuple(actuator_ids)}: give each servo of 0..252 once, and at least one")
     return bytes(actuator_ids)
 
@@ -219,6 +219,7 @@ class Dynamixel2:
     def settings(self, drive: Drive) -> dict[str, int]:
         """Registers of the position loop; the EEPROM among them is worn only where it holds something else."""
         return {
+            "bus_watchdog": 0,  # one that has tripped locks the goals
             "operating_mode": 3,
             "drive_mode": 0,
             "return_delay": 0,

@@ -21,12 +21,17 @@ MIXED = {"dynamixel2": ("XL430-W250", "XL430-W250", "XL330-M288", "XM430-W350", 
 
 
 def arm_with(protocol: str) -> RobotDescription:
-    """An arm of the catalogue with a bus of that protocol, or the SO-101 with other servos, of all models there are."""
+    """An arm of the catalogue with a bus of that protocol, or one that is made up."""
     for name in robot_names():
         with suppress(RefusedError):
             robot = load_robot(name)
             if robot.bus is not None and robot.bus.protocol == protocol:
                 return robot
+    return made_up(protocol)
+
+
+def made_up(protocol: str) -> RobotDescription:
+    """The SO-101 with servos of that protocol, of all models there are."""
     robot = load_robot("so101")
     models = MIXED.get(protocol) or tuple(load_protocol(protocol).models)
     drives = {m: replace(robot.drives["sts3215"], model=m, dead_zone_ticks=0.0, start_duty=0.0) for m in models}
@@ -47,6 +52,11 @@ def arm_with(protocol: str) -> RobotDescription:
 @pytest.fixture(scope="session")
 def arms() -> Callable[[str], RobotDescription]:
     return arm_with
+
+
+@pytest.fixture(scope="session")
+def every_model() -> RobotDescription:
+    return made_up("dynamixel2")
 
 
 @pytest.fixture(scope="session", params=protocol_names())

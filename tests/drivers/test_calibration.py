@@ -131,9 +131,10 @@ def test_calibrating_refuses_an_arm_under_torque(robot: RobotDescription, bus: A
 def test_calibrating_refuses_a_horn_mounted_elsewhere(
     robot: RobotDescription, bus: ActuatorBus, tmp_path: Path
 ) -> None:
-    before = bus.read(2, "present_position")
-    bus.write(2, "position_offset", 1000)
-    if bus.read(2, "present_position") > before:  # some servos add the offset, others subtract it
-        bus.write(2, "position_offset", -1000)
+    row = nominal_calibration(robot).actuators[1]
+    for offset in (1000, -1000):  # some servos add the offset, others subtract it
+        bus.write(2, "position_offset", offset)
+        if not row.lower_ticks - 200 <= bus.read(2, "present_position") <= row.upper_ticks + 200:
+            break
     with pytest.raises(RefusedError, match="shoulder_lift"):
         calibrate_to_nominal(robot, bus, "twin", tmp_path / "twin.json")

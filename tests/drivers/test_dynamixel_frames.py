@@ -131,6 +131,23 @@ def test_a_merged_reply_is_taken_block_by_block_however_it_is_cut(data: st.DataO
     assert parser.stray_bytes == 2
 
 
+@given(st.data())
+def test_any_stream_around_merged_replies_gives_blocks_that_were_sent_or_nothing(data: st.DataObject) -> None:
+    cut = st.builds(lambda k: MERGED_REPLY[:k], st.integers(0, len(MERGED_REPLY)))
+    spoiled = st.builds(
+        lambda k, b: MERGED_REPLY[:k] + bytes((b,)) + MERGED_REPLY[k + 1 :],
+        st.integers(0, len(MERGED_REPLY) - 1),
+        st.integers(0, 255),
+    )
+    single = st.builds(status_frame, st.sampled_from((3, 7, 4)), st.just(0), st.just(b"abcd"))
+    parser = MERGED.parser((3, 7, 4), 4)
+    sent = {*MERGED_PACKETS, *(Packet(i, 0, b"abcd") for i in (3, 7, 4))}
+    for chunk in data.draw(st.lists(cut | spoiled | single | st.binary(max_size=12), max_size=12)):
+        assert set(parser.feed(chunk)) <= sent
+    found = [packet for _ in range(3) for packet in parser.feed(MERGED_REPLY)]
+    assert found[-3:] == MERGED_PACKETS
+
+
 def test_a_merged_reply_that_breaks_off_gives_what_was_whole() -> None:
     parser = MERGED.parser((3, 7, 4), 4)
     assert parser.feed(MERGED_REPLY[:25]) == MERGED_PACKETS[:2]
@@ -169,7 +186,7 @@ def test_statuses_without_a_refusal() -> None:
 def test_hardware_errors_are_named_bit_by_bit() -> None:
     assert FRAMING.faults(0) == ()
     assert FRAMING.faults(0x3D) == tuple(FAULTS.values())
-    assert all("reboot" in text for text in FAULTS.values())
+    assert all("off and on" in text for text in FAULTS.values())
 
 
 @pytest.mark.parametrize("wrong", [(1, -1, 2), (1, 0, 0), (253, 0, 1), (255, 0, 1), (-1, 0, 1), (1, 70000, 1)])

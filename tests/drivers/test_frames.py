@@ -94,7 +94,9 @@ def test_replies_between_noise_are_found_however_they_are_cut(
     framing: Framing, dialect: Dialect, replies: list[tuple[int, int, bytes]], data: st.DataObject
 ) -> None:
     noise = st.binary(max_size=6).map(lambda b: b.replace(b"\xff", b"\xfe"))
-    broken = st.builds(lambda reply, k: reply[:k], st.just(dialect.reply(1, 0, b"gone")), st.integers(0, 8))
+    # A longer piece of a Feetech frame passes for a whole one, together with what follows, once in 256 times.
+    longest = 8 if framing.name == "feetech_sts" else 14
+    broken = st.builds(lambda k: dialect.reply(1, 0, b"gone")[:k], st.integers(0, longest))
     # What follows a real Feetech frame is a header or nothing, so noise begins with one.
     stream = b"".join(b"\xff\xff" + data.draw(noise) + data.draw(broken) + dialect.reply(*r) for r in replies)
     parser = framing.parser(range(1, 7), 4)

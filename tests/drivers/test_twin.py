@@ -38,12 +38,12 @@ def twin(kind: str, *more: str) -> TwinProcess:
     return TwinProcess(("--robot", "so101", "--serve", kind, *more), command=COMMAND)
 
 
-def twin_of(protocol: str, kind: str) -> TwinProcess:
+def twin_of(protocol: str, kind: str, make: str = "arm_with") -> TwinProcess:
     """The twin of this test suite's arm with a protocol, which need not be in the catalogue."""
     program = (
         "import runpy\n"
         "from genba.drivers.virtual.serve import serve\n"
-        f"serve(runpy.run_path({CONFTEST!r})['arm_with']({protocol!r}), kind={kind!r})\n"
+        f"serve(runpy.run_path({CONFTEST!r})[{make!r}]({protocol!r}), kind={kind!r})\n"
     )
     return TwinProcess((), command=("-c", program))
 
@@ -179,9 +179,25 @@ def test_rustypot_is_served_unchanged() -> None:
 
 
 @needs_pty
+def test_rustypot_is_served_dynamixel_unchanged() -> None:
+    rustypot = pytest.importorskip("rustypot")
+    ids = [3, 6]  # the XL330 among them
+    with twin_of("dynamixel2", "pty", "made_up") as served:
+        host = rustypot.Xl330PyController(served.port, 1_000_000, 0.2)
+        assert host.ping(3)
+        assert not host.ping(9)
+        here = host.sync_read_present_position(ids)
+        host.sync_write_torque_enable(ids, [True, True])
+        assert host.sync_read_torque_enable(ids) == [True, True]
+        host.sync_write_goal_position(ids, [position + 0.2 for position in here])
+        wanted = round((here[0] + 0.2) * 4096 / 6.283185 + 2048)
+        assert _arrives(lambda: round(host.sync_read_present_position(ids)[0] * 4096 / 6.283185 + 2048), wanted)
+
+
+@needs_pty
 def test_dynamixel_sdk_is_served_unchanged() -> None:
     sdk = pytest.importorskip("dynamixel_sdk")
-    with twin_of("dynamixel2", "pty") as served:
+    with twin_of("dynamixel2", "pty", "made_up") as served:
         handler = sdk.PortHandler(served.port)
         assert handler.openPort()
         assert handler.setBaudRate(1_000_000)

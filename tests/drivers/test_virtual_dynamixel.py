@@ -1,7 +1,5 @@
 """The virtual Dynamixel servo rule by rule: memory, errors, modes, profiles, protections, and who answers when."""
 
-from collections.abc import Callable
-
 import pytest
 
 from genba.drivers.bus import ActuatorBus, Fault
@@ -27,8 +25,8 @@ MERGED = Dynamixel2(merged=True)
 
 
 @pytest.fixture(scope="session")
-def robot(arms: Callable[[str], RobotDescription]) -> RobotDescription:
-    return arms("dynamixel2")
+def robot(every_model: RobotDescription) -> RobotDescription:
+    return every_model
 
 
 @pytest.fixture(autouse=True)
