@@ -28,7 +28,8 @@ class ImitationRecipe:
     Attributes:
         demonstrations: Episodes of the expert; the second half of them with noise.
         noise: Standard deviation of the noise on the expert's actions as sent.
-        rounds: DAgger rounds.
+        rounds: DAgger rounds at most.
+        sure: Rounds in a row in which no learner episode fails, after which the rest is left out.
         episodes: Learner episodes in each round.
         first_updates: Gradient steps on the demonstrations.
         updates: Gradient steps after each round.
@@ -39,7 +40,8 @@ class ImitationRecipe:
 
     demonstrations: int = 96
     noise: float = 0.2
-    rounds: int = 12
+    rounds: int = 20
+    sure: int = 3
     episodes: int = 60
     first_updates: int = 2500
     updates: int = 1500
@@ -135,6 +137,8 @@ class Imitation:
         round: Rounds done; -1 before the demonstrations are fitted.
         steps: Environment steps so far.
         success: Learner's success rate in the newest round.
+        flawless: Rounds in a row without a failure.
+        done: Whether the last fit has been made.
     """
 
     recipe: ImitationRecipe
@@ -146,6 +150,8 @@ class Imitation:
     round: int = -1
     steps: int = 0
     success: float = 0.0
+    flawless: int = 0
+    done: bool = False
 
     def demonstrate(self, collectors: Collectors) -> tuple[Array, Array]:
         """Collect demonstrations; returns the feature statistics."""
@@ -179,7 +185,7 @@ class Imitation:
             curriculum: Says at which level the learner acts, and is told how that went.
         """
         recipe = self.recipe
-        first, last = self.round < 0, self.round == recipe.rounds - 1
+        first = self.round < 0
         if not first:
             start = self.seed + recipe.demonstrations + self.round * recipe.episodes
             episodes = collectors.collect(
@@ -192,6 +198,10 @@ class Imitation:
             self.labels.add(episodes)
             self.steps += sum(len(t) for t in episodes)
             self.success = float(np.mean([t.success for t in episodes]))
+            # A learner that climbs a curriculum is sure only where it leads to.
+            flawless = self.success == 1.0 and (curriculum is None or curriculum.finished)
+            self.flawless = self.flawless + 1 if flawless else 0
+        last = self.round == recipe.rounds - 1 or self.flawless >= recipe.sure
         updates = recipe.first_updates if first else recipe.last_updates if last else recipe.updates
         for loss in fit(
             actor,
@@ -205,3 +215,4 @@ class Imitation:
         ):
             on_loss(loss)
         self.round += 1
+        self.done = last

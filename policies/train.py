@@ -232,6 +232,7 @@ class _Run:
         self.model.policy.load_state_dict(saved["policy"])
         im = self.imitation
         im.round, im.steps, im.success = saved["round"], saved["imitation_steps"], saved["success"]
+        im.flawless, im.done = saved["flawless"], saved["done"]
         im.labels.x, im.labels.y = [saved["label_x"].numpy()], [saved["label_y"].numpy()]
         im.demonstrations = [Trajectory(**_arrays(t)) for t in saved["demonstrations"]]
         self.generator.set_state(saved["generator"])
@@ -242,7 +243,7 @@ class _Run:
 
     def _imitate(self, collectors: Collectors, logger: Logger, advance: Callable[[str], None]) -> None:
         im = self.imitation
-        while im.round < im.recipe.rounds:
+        while not im.done:
             started = time.monotonic()
             losses: list[float] = []
             im.run_round(
@@ -264,6 +265,8 @@ class _Run:
                 where = f", level {self.curriculum.level}"
             self._log(logger, values, im.steps)
             advance(f"success {im.success:.2f}, loss {loss:.4f}{where}")
+        for _ in range(im.recipe.rounds - im.round):
+            advance("sure enough")
 
     def _replay(self, capacity: int) -> Replay:
         r = self.recipe
@@ -354,6 +357,8 @@ class _Run:
                 "round": im.round,
                 "imitation_steps": im.steps,
                 "success": im.success,
+                "flawless": im.flawless,
+                "done": im.done,
                 "label_x": x,
                 "label_y": y,
                 "demonstrations": [_tensors(t) for t in im.demonstrations],

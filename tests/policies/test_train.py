@@ -1,5 +1,6 @@
 """A training that is interrupted, killed or out of disk loses nothing and ends as if nothing had happened."""
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -310,3 +311,35 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path, monkeypatch:
     shutil.rmtree(tmp_path)
     with pytest.raises(RefusedError, match="no checkpoint"):
         load_checkpoint(tmp_path / "checkpoint.pt")
+
+
+def test_learner_that_no_longer_fails_is_not_corrected_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two flawless rounds in a row are enough here, a failure in between begins the count anew."""
+    outcomes = [True, False, True, True]
+    rounds: list[bool] = []
+    honest = Collectors.collect
+
+    def judged(self: Collectors, seeds: Sequence[int], **options: Any) -> list[Any]:
+        episodes = honest(self, seeds, **options)
+        if "actor" in options and "options" in options:  # a round, not the validation
+            rounds.append(outcomes[len(rounds)])
+            episodes = [dataclasses.replace(episode, success=rounds[-1]) for episode in episodes]
+        return episodes
+
+    monkeypatch.setattr(Collectors, "collect", judged)
+    imitation = dataclasses.replace(TINY[0], rounds=9, sure=2)
+    train(
+        task="TeachPoint",
+        robot="so101",
+        out=tmp_path,
+        seed=3,
+        algo="imitate",
+        workers=0,
+        quiet=True,
+        recipe=(imitation, TINY[1]),
+    )
+    assert rounds == outcomes
+    saved = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert (saved["round"], saved["done"]) == (4, True)
