@@ -79,3 +79,15 @@ def _windows_keys() -> list[str]:
         else:
             found += names(key)
     return found
+
+
+def enter_pressed() -> bool:
+    """Whether a line has been typed since the last call; never waits."""
+    if os.name == "nt":
+        return "\r" in _windows_keys()
+    import select
+
+    ready, _, _ = select.select([sys.stdin], [], [], 0.0)
+    if ready:
+        sys.stdin.readline()
+    return bool(ready)

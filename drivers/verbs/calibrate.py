@@ -1,27 +1,162 @@
 """`genba calibrate`: write down where the joints of one unit are."""
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...robots.errors import RefusedError
+from . import _options
+
+if TYPE_CHECKING:
+    from ...robots.description import RobotDescription
+    from ..bus import ActuatorBus
+    from ..fitting import Fit
+
+POSES = ("park", "home")
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
-    """Write the calibration of a unit whose servo horns sit as designed; moves nothing."""
+    """Calibrate a unit: as designed, by sweeping its joints by hand, or from LeRobot's file; moves nothing."""
+    from contextlib import closing
+
     from ...robots.description import load_robot
+    from ...robots.table import as_json
     from ..bus import ActuatorBus
-    from ..calibration import calibrate_to_nominal, unit_of
+    from ..calibration import calibrate_to_nominal, calibration_path, unit_of
+    from ..fitting import write
+    from ..history import keep_old
     from ..ports import open_port
     from ..protocols import load_protocol
     from ..wired import bus_of, models_of
 
+    if options.sweep and options.lerobot is not None:
+        raise RefusedError("one way at a time: --sweep or --import")
     robot = load_robot(options.robot)
     wire = bus_of(robot)
+    unit = options.unit or unit_of(options.port)
+    place = options.file or calibration_path(robot.name, unit)
     port = open_port(options.port, wire.baud_rate)
-    bus = ActuatorBus(port, load_protocol(wire.protocol), models=models_of(robot))
-    try:
-        calibration, path = calibrate_to_nominal(robot, bus, options.unit or unit_of(options.port), options.file)
-    finally:
-        bus.close()
-    return f"calibrated unit {calibration.unit} of {robot.name}: {path}", 0
+    with closing(ActuatorBus(port, load_protocol(wire.protocol), models=models_of(robot))) as bus:
+        if not options.sweep and options.lerobot is None:
+            old = keep_old(place)
+            try:
+                calibration, path = calibrate_to_nominal(robot, bus, unit, options.file)
+            except RefusedError as error:
+                if "horn is not mounted as designed" not in str(error):
+                    raise
+                raise RefusedError(f"{error}; follow the horn with genba calibrate --sweep") from error
+            fitted = None
+        else:
+            fitted = _swept(options, robot, bus, unit) if options.sweep else _imported(options, robot, bus, unit)
+            calibration = fitted.calibration
+            diff = "; ".join(map(str, fitted.changes))
+            if fitted.changes:
+                _options.confirm(f"the servos must be changed: {diff}", yes=options.yes)
+            write(bus, fitted)
+            old = keep_old(place)
+            path = calibration.save(place)
+    if options.json:
+        report = {
+            "unit": calibration.unit,
+            "robot": robot.name,
+            "file": str(path),
+            "replaced": str(old) if old else None,
+            "eeprom": [change.to_json() for change in fitted.changes] if fitted else [],
+            "pose_error": fitted.pose_error if fitted else {},
+            "unsure": list(fitted.unsure) if fitted else [],
+        }
+        return as_json(report), 0
+    lines = [f"calibrated unit {calibration.unit} of {robot.name}: {path}"]
+    if fitted:
+        lines += [f"written to {change}" for change in fitted.changes]
+        lines += [f"{name}: the pose was {error:+.3f} rad off" for name, error in fitted.pose_error.items()]
+        lines += [f"{name}: its sense of turning is the design's, the pose does not tell it" for name in fitted.unsure]
+    if old:
+        lines.append(f"the file it replaces is kept: {old}")
+    return "\n".join(lines), 0
+
+
+def _swept(options: argparse.Namespace, robot: "RobotDescription", bus: "ActuatorBus", unit: str) -> "Fit":
+    from ..fitting import fit
+    from ..sweep import Sweep
+
+    swept, posed = _until(options.seconds, "--seconds"), _until(options.pose_seconds, "--pose-seconds")
+    sweep = Sweep(robot, bus)
+    _say(f"move every joint of {robot.name} by hand from one end to the other, the gripper, too; then press Enter")
+    sweep.follow(swept, _bars())
+    if short := sweep.short():
+        raise RefusedError(f"{'; '.join(short)}: move each joint from end to end, then calibrate again")
+    pose = robot.park if options.pose == "park" else robot.home
+    _say(f"put the arm into its {options.pose} pose, gripper shut: {_described(robot, pose)}; then press Enter")
+    sweep.follow(posed, _bars())
+    return fit(
+        robot,
+        bus,
+        unit=unit,
+        lowest=sweep.lowest,
+        highest=sweep.highest,
+        posed=sweep.here,
+        pose=(*pose, robot.gripper.closed),
+    )
+
+
+def _imported(options: argparse.Namespace, robot: "RobotDescription", bus: "ActuatorBus", unit: str) -> "Fit":
+    from ..fitting import Change, Fit
+    from ..lerobot import load, to_calibration
+
+    calibration = to_calibration(load(options.lerobot, robot), robot, unit)
+    changes = []
+    for row in calibration.actuators:
+        now = bus.read(row.actuator_id, "position_offset")
+        if bus.read(row.actuator_id, "torque_switch"):
+            raise RefusedError(f"{row.joint} (id {row.actuator_id}) holds torque: genba release, then calibrate")
+        if now != row.offset_ticks:
+            changes.append(
+                Change(
+                    joint=row.joint,
+                    actuator_id=row.actuator_id,
+                    register="position_offset",
+                    now=now,
+                    becomes=row.offset_ticks,
+                    why="as the file says",
+                )
+            )
+    return Fit(calibration=calibration, changes=tuple(changes), pose_error={}, unsure=())
+
+
+def _described(robot: "RobotDescription", pose: tuple[float, ...]) -> str:
+    return ", ".join(f"{joint.name} {angle:.2f}" for joint, angle in zip(robot.joints, pose, strict=True)) + " rad"
+
+
+def _until(seconds: float | None, option: str) -> Callable[[float], bool]:
+    """When to go on: after some seconds, or when Enter is pressed."""
+    if seconds is not None:
+        return lambda gone: gone >= seconds
+    if not sys.stdin.isatty():
+        raise RefusedError(f"nobody is here to press Enter: say how long it takes, {option} SECONDS")
+    from ..keys import enter_pressed
+
+    return lambda gone: enter_pressed()
+
+
+def _bars() -> Callable[[str], None]:
+    """Show lines in place of the last ones where a person looks."""
+    if not sys.stderr.isatty():
+        return lambda text: None
+
+    def show(text: str) -> None:
+        sys.stderr.write(f"\x1b[J{text}\x1b[{text.count(chr(10))}A\r")
+        sys.stderr.flush()
+
+    return show
+
+
+def _say(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\x1b[J{text}\n")
+        sys.stderr.flush()
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,3 +165,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--robot", default="so101")
     parser.add_argument("--unit", help="name of this unit; the USB serial number if not given")
     parser.add_argument("--file", type=Path, help="where it goes; its usual place if not given")
+    parser.add_argument("--sweep", action="store_true", help="follow the joints while you move them by hand")
+    parser.add_argument("--seconds", type=float, help="how long they are moved; until Enter if not given")
+    parser.add_argument("--pose", choices=POSES, default="park", help="pose you put the arm into; park if not given")
+    parser.add_argument("--pose-seconds", type=float, metavar="SECONDS", help="how long that takes; until Enter")
+    parser.add_argument("--import", dest="lerobot", type=Path, metavar="FILE.json", help="take a file of LeRobot")
+    parser.add_argument("--yes", action="store_true", help="change the servos' EEPROM where it must be, do not ask")
+    _options.machine(parser)

@@ -1,0 +1,32 @@
+"""Keep what a new calibration replaces: dated, in a folder beside it, never overwritten."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..robots.errors import RefusedError
+
+FOLDER = "history"
+
+
+def keep_old(path: Path) -> Path | None:
+    """Copy a file that is about to be replaced.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The copy; None where there was no file.
+
+    Raises:
+        RefusedError: If the copy cannot be written.
+    """
+    if not path.is_file():
+        return None
+    try:
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        copy = path.parent / FOLDER / f"{path.stem}-{written:%Y%m%d-%H%M%S-%f}{path.suffix}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    except OSError as error:
+        raise RefusedError(f"{path}: the file that is there cannot be kept ({error.strerror})") from error
+    return copy
