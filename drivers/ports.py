@@ -26,7 +26,8 @@ from .pace import Clock, WallClock
 
 WRITE_TIMEOUT = 0.5  # s after which a port that takes no bytes is given up
 SIM_SCHEME = "genba-sim"
-CHANCES = ("drop", "duplicate", "flip", "insert", "late", "truncate")  # what may go wrong on a virtual wire
+# What may go wrong on a virtual wire.
+CHANCES = ("drop", "duplicate", "flip", "foreign", "insert", "late", "reboot", "truncate")
 READ_SIZE = 4096
 
 if sys.platform == "win32":

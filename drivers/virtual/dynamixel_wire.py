@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..framing import Packet
 from ..protocols._dynamixel_faults import BAD_CRC
-from ..protocols._dynamixel_frames import BROADCAST, SPOILED, STATUS, RequestParser, merged_frame, status_frame
+from ..protocols._dynamixel_frames import BROADCAST, SPOILED, STATUS, RequestParser, crc16, merged_frame, status_frame
 from ..protocols.dynamixel2 import Instruction
 from .dynamixel import VirtualDynamixel
 from .servo import RegisterServo
@@ -37,6 +37,11 @@ class DynamixelRow:
     def requests(self, data: bytes) -> list[Packet]:
         """Requests that these bytes complete."""
         return self._parser.feed(data)
+
+    def relabel(self, reply: bytes, actuator_id: int) -> bytes:
+        """The same reply as another servo would send it."""
+        head = b"%b%c%b" % (reply[:4], actuator_id, reply[5:-2])
+        return head + crc16(head).to_bytes(2, "little")
 
     def replies(
         self, packet: Packet, hears: Callable[[RegisterServo], bool], arrived: float, byte_time: float

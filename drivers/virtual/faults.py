@@ -1,6 +1,7 @@
 """What goes wrong on a wire, on purpose and by seed.
 
-Rates are chances per reply; the rest are switches a test turns while the bus runs. The order of what arrives never
+Rates are chances per reply, that of a reboot per request and servo; the rest are switches a test turns while the bus
+runs. The order of what arrives never
 changes, because a wire cannot reorder: a late reply arrives just before the answer to the next request.
 """
 
@@ -20,6 +21,8 @@ class Faults:
         truncate: Chance that a reply breaks off.
         late: Chance that a reply waits until the next request.
         duplicate: Chance that a reply comes again with the next request.
+        foreign: Chance that a reply bears the id of a servo that was not asked.
+        reboot: Chance that a servo loses its power for a moment.
         echo: Whether the host hears its own bytes.
         silent: Ids that hear nothing.
         hot: Ids that report over-temperature.
@@ -34,6 +37,8 @@ class Faults:
     truncate: float = 0.0
     late: float = 0.0
     duplicate: float = 0.0
+    foreign: float = 0.0
+    reboot: float = 0.0
     echo: bool = False
     silent: set[int] = field(default_factory=set)
     hot: set[int] = field(default_factory=set)
@@ -45,6 +50,14 @@ class Faults:
     def __post_init__(self) -> None:
         """Seed the dice."""
         self._dice = Random(self.seed)
+
+    def mislabels(self) -> bool:
+        """Whether the next reply bears a foreign id."""
+        return bool(self.foreign) and self._dice.random() < self.foreign
+
+    def reboots(self) -> bool:
+        """Whether a servo loses its power now."""
+        return bool(self.reboot) and self._dice.random() < self.reboot
 
     def release(self) -> list[bytes]:
         """Replies held back so far; they arrive when the next request does."""

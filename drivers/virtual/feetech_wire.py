@@ -31,6 +31,10 @@ class FeetechRow:
         """Requests that these bytes complete."""
         return self._parser.feed(data)
 
+    def relabel(self, reply: bytes, actuator_id: int) -> bytes:
+        """The same reply as another servo would send it."""
+        return frame(actuator_id, reply[4], reply[5:-1])
+
     def replies(
         self, packet: Packet, hears: Callable[[RegisterServo], bool], arrived: float, byte_time: float
     ) -> list[tuple[float, bytes]]:

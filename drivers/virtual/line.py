@@ -20,6 +20,8 @@ from .plant import Plant, ServoPlant
 from .servo import RegisterServo
 from .sts3215 import VirtualServo
 
+BROWN_OUT = 0.3  # s of silence of a servo that lost its power for a moment
+FOREIGN_ID = 200  # id of no servo of an arm, for replies that a fault mislabels
 CATCH_UP = 1.0  # s of plant time made good at once after the process was held up; the rest is lost
 _BAUD_RATES = {"feetech_sts": _feetech_table.BAUD_RATES, "dynamixel2": _dynamixel_tables.BAUD_RATES}
 
@@ -135,6 +137,9 @@ class VirtualLine:
             self.step(arrived)
             for held in self.faults.release():
                 insort(self._due, (arrived, held))
+            for servo in self.servos:
+                if self.faults.reboots():
+                    servo.power_on(arrived, silent=BROWN_OUT)
             self._send(self._talk.replies(packet, hears, arrived, byte_time), byte_time)
 
     def _send(self, starts: list[tuple[float, bytes]], byte_time: float) -> None:
@@ -147,6 +152,8 @@ class VirtualLine:
                 size = max(len(reply), len(other))
                 pairs = zip(reply.ljust(size, b"\xff"), other.ljust(size, b"\xff"), strict=True)
                 reply = bytes(a & b for a, b in pairs)
+            if self.faults.mislabels():
+                reply = self._talk.relabel(reply, FOREIGN_ID)
             reply = self.faults.spoil(reply)
             if reply:
                 insort(self._due, (max(start + len(reply) * byte_time, held_until), reply))

@@ -7,7 +7,7 @@ from genba.drivers.framing import Telemetry
 from genba.drivers.ports import LinkLostError
 from genba.drivers.protocols import load_protocol, protocol_names
 from genba.drivers.virtual.faults import Faults
-from genba.drivers.virtual.line import VirtualLine
+from genba.drivers.virtual.line import BROWN_OUT, VirtualLine
 from genba.drivers.virtual.sts3215 import TICK
 from genba.robots.errors import BusError, RefusedError, UnknownNameError
 
@@ -94,6 +94,30 @@ def test_spoiled_replies_are_lost_not_wrong(bus: ActuatorBus, faults: Faults, tr
                 heard += 1
                 assert result == truth[i]
     assert 1000 < heard < 3000 + 1
+
+
+def test_replies_of_servos_that_were_not_asked_are_nobody_s(bus: ActuatorBus, faults: Faults) -> None:
+    truth = bus.telemetry(IDS)
+    faults.foreign = 0.2
+    heard = 0
+    for _ in range(300):
+        for i, result in bus.telemetry(IDS).items():
+            if isinstance(result, Telemetry):
+                heard += 1
+                assert repr(result) == repr(truth[i])
+    assert 1000 < heard < 1700
+    assert bus.statistics.stray_bytes > 2000
+
+
+def test_a_servo_that_loses_its_power_is_silent_and_comes_back_without_torque(
+    bus: ActuatorBus, line: VirtualLine, faults: Faults
+) -> None:
+    bus.write(1, "torque_switch", 1)
+    faults.reboot = 1.0
+    assert isinstance(bus.ping(1), Fault)
+    faults.reboot = 0.0
+    bus.port.clock.sleep_until(line.now + BROWN_OUT)
+    assert bus.read(1, "torque_switch") == 0
 
 
 def test_turned_bits_are_counted_and_lost(bus: ActuatorBus, faults: Faults) -> None:
