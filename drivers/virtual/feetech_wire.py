@@ -7,8 +7,9 @@ times whatever the others do; a broadcast ping is answered after `9 * id` byte t
 from collections.abc import Callable, Sequence
 
 from ..framing import Packet
+from ..protocols._feetech_frames import BROADCAST, RequestParser, frame
 from ..protocols._feetech_table import BAUD_RATES
-from ..protocols.feetech_sts import BROADCAST, Instruction, RequestParser, frame
+from ..protocols.feetech_sts import Instruction
 from .servo import RegisterServo
 from .sts3215 import VirtualServo
 

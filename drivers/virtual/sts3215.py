@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from ..framing import Packet
 from ..protocols import _feetech_table as table
-from ..protocols.feetech_sts import BROADCAST, CURRENT_UNIT, Instruction
+from ..protocols._feetech_frames import BROADCAST
+from ..protocols.feetech_sts import CURRENT_UNIT, Instruction
 from .plant import Command
 from .servo import CENTRE, PLACED_TICKS, TICK, TICKS, RegisterServo, approach
 

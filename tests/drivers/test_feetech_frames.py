@@ -5,16 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genba.drivers.framing import Packet
-from genba.drivers.protocols.feetech_sts import (
-    BROADCAST,
-    FRAMING,
-    HEADER,
-    Instruction,
-    ReplyParser,
-    RequestParser,
-    encode,
-    frame,
-)
+from genba.drivers.protocols._feetech_frames import BROADCAST, HEADER, ReplyParser, RequestParser, encode, frame
+from genba.drivers.protocols.feetech_sts import FRAMING, Instruction
 from genba.robots.errors import RefusedError
 
 GOLDEN = [

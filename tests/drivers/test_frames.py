@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genba.drivers.framing import Framing, Packet, Parser
-from genba.drivers.protocols import _dynamixel_frames, feetech_sts, load_protocol, protocol_names
+from genba.drivers.protocols import _dynamixel_frames, _feetech_frames, load_protocol, protocol_names
 from genba.drivers.registers import RegisterTable
 from genba.robots.errors import RefusedError
 
@@ -17,11 +17,11 @@ class Dialect(NamedTuple):
     """What the servo's side of a protocol looks like; a new protocol adds its own below."""
 
     reply: Callable[[int, int, bytes], bytes]
-    listen: Callable[[], feetech_sts.RequestParser | _dynamixel_frames.RequestParser]
+    listen: Callable[[], _feetech_frames.RequestParser | _dynamixel_frames.RequestParser]
 
 
 DIALECTS = {
-    "feetech_sts": Dialect(feetech_sts.frame, feetech_sts.RequestParser),
+    "feetech_sts": Dialect(_feetech_frames.frame, _feetech_frames.RequestParser),
     "dynamixel2": Dialect(_dynamixel_frames.status_frame, _dynamixel_frames.RequestParser),
 }
 EVERY = [(load_protocol(name), DIALECTS[name]) for name in protocol_names()]

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genba.drivers.protocols import _dynamixel_frames, feetech_sts, protocol_names
+from genba.drivers.protocols import _dynamixel_frames, _feetech_frames, protocol_names
 from genba.drivers.virtual.line import VirtualLine
 from genba.robots.description import RobotDescription
 
 REQUESTS: dict[str, Callable[[int, int, bytes], bytes]] = {
-    "feetech_sts": feetech_sts.frame,
+    "feetech_sts": _feetech_frames.frame,
     "dynamixel2": _dynamixel_frames.frame,
 }
 SETTLING = 1.0  # s after which any servo that restarted hears again

@@ -6,8 +6,9 @@ import pytest
 
 from genba.drivers.bus import ActuatorBus, Fault
 from genba.drivers.framing import Packet
+from genba.drivers.protocols._feetech_frames import ReplyParser, encode, frame
 from genba.drivers.protocols._feetech_table import BAUD_RATES
-from genba.drivers.protocols.feetech_sts import FRAMING, Instruction, ReplyParser, encode, frame
+from genba.drivers.protocols.feetech_sts import FRAMING, Instruction
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import ServoPlant
