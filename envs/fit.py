@@ -213,6 +213,10 @@ def _carry(
         # must not: there it would give way to the chamfer, too.
         mouth = (high > f.depth - 0.006)[:, None]
         way[:, :2] = np.where(inside[:, None], np.where(mouth, 0.7 * to_seat[:, :2], -felt[:, :2]), way[:, :2])
+        # A part that is not quite where it is seen comes to rest on the chamfer: circle, wider than the error of sight.
+        stuck = inside & mouth[:, 0] & (felt[:, 2] < -0.3 * f.press)
+        step, _ = _circle(-to_seat[:, :2], 0.002)
+        way[:, :2] = np.where(stuck[:, None], step / f.gain, way[:, :2])
     slow = np.where((high < 0.005) | (high > f.depth - 0.004), f.plunge, 0.0015) / f.gain
     way[:, 2] = np.where(high < f.depth + 0.012, np.maximum(way[:, 2] - 0.001 * inside, -slow), way[:, 2])
     return way, turn
