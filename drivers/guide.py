@@ -1,27 +1,23 @@
 """Lead an arm to a place by hand-given targets, through the same tick as a policy: controller, envelope, bus.
 
-    present position -> toward(...) / move_to(...) / slide(...) -> Station.tick -> confirmed stop
+    present position -> toward(...) / move_to(...) / slide(...) -> Station.tick
 
-A slower arm is the same arm with smaller limits in its envelope; nothing here speaks to a servo. Whatever ends a
-motion - arrival, Ctrl-C, a fault - the arm is stopped, holding, and the stop is read back.
+A slower arm is the same arm with smaller limits in its envelope; nothing here speaks to a servo.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from math import hypot
-from pathlib import Path
 
 from ..robots.controller import make_controller
 from ..robots.description import RobotDescription
 from ..robots.envelope import SafetyEnvelope
-from ..robots.errors import GenbaError, RefusedError, SafetyError, TaskFailedError
+from ..robots.errors import RefusedError, SafetyError, TaskFailedError
 from ..robots.kinematics import Kinematics, damped_least_squares
 from ..robots.observation import ObservationSpec
 from ..robots.state import Vector
 from ..robots.station import Station, arm_fields
-from .arm import BenchArm, StopReport
-from .calibration import find_calibration
+from .arm import BenchArm
 
 ARRIVED = 2e-3  # rad between command and target
 ON_SPOT = 5e-4  # m between commanded TCP and target
@@ -31,45 +27,7 @@ PATIENCE_S = 5.0  # s beyond the time that the speed limit alone asks for
 STUCK_S = 1.0  # s without a tenth of a millimetre of progress
 TILT_WEIGHT = 0.05  # m per rad: how much turning of the tool may cost in position where the arm cannot have both
 DAMPING = 0.003
-STOP_TRIES = 5  # stops begun anew because somebody pressed Ctrl-C during them
 MIN_SPEED = 0.02  # share of the arm's limits
-
-
-class InterruptedMoveError(GenbaError):
-    """A person has stopped a motion; the text says how the arm stands."""
-
-    exit_code = 130
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoveReport:
-    """Where a motion ended.
-
-    Attributes:
-        robot: Catalogue name of the arm.
-        joint_positions: Measured, rad, by joint; the gripper last, in its own unit.
-        tcp_position: Measured, m, base frame.
-        seconds: Time under way.
-        stop_confirmed: Whether standstill was read back.
-        limited_by: Limits of the envelope that changed a target, by number of ticks.
-    """
-
-    robot: str
-    joint_positions: dict[str, float]
-    tcp_position: Vector
-    seconds: float
-    stop_confirmed: bool
-    limited_by: dict[str, int]
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values by name."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        """One line for people."""
-        joints = ", ".join(f"{name} {value:.3f}" for name, value in self.joint_positions.items())
-        x, y, z = self.tcp_position
-        return f"stands, holding, at {joints} rad; tool at {x:.3f}, {y:.3f}, {z:.3f} m"
 
 
 class Guide:
@@ -224,17 +182,10 @@ class Guide:
     def _standing(self) -> bool:
         return max(abs(v) for v in self._station.state.joint_velocities) < STILL
 
-    def report(self, stop: StopReport) -> MoveReport:
-        """Sum up after the stop."""
-        positions = stop.positions
-        return MoveReport(
-            robot=self.robot.name,
-            joint_positions=dict(zip(self.robot.actuator_names, positions, strict=True)),
-            tcp_position=self.kinematics.forward(positions[:-1]).position,
-            seconds=self._station.state.stamp - self._began,
-            stop_confirmed=stop.confirmed,
-            limited_by=dict(sorted(self.reasons.items())),
-        )
+    @property
+    def seconds(self) -> float:
+        """Time under way."""
+        return self._station.state.stamp - self._began
 
 
 def slowed(robot: RobotDescription, speed: float) -> RobotDescription:
@@ -257,68 +208,3 @@ def slowed(robot: RobotDescription, speed: float) -> RobotDescription:
     )
     object.__setattr__(slower, "source", robot.source)
     return slower
-
-
-@contextmanager
-def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: float) -> Iterator[Guide]:
-    """Connect an arm, arm it where it stands, and stop it at the end, whatever the end is.
-
-    Args:
-        robot: The arm.
-        url: As for `open_port`.
-        calibration: File of this unit; its usual place if not given.
-        speed: Share of the arm's speed limits.
-
-    Raises:
-        RefusedError: If the calibration or the speed does not fit; nothing has moved.
-        InterruptedMoveError: On Ctrl-C; the arm has been stopped.
-        SafetyError: If the stop at the end could not be confirmed.
-    """
-    slowed(robot, speed)
-    arm = BenchArm.open(robot, url, find_calibration(robot, url, calibration))
-    try:
-        arm.connect()
-        arm.arm()
-        yield Guide(arm, speed=speed)
-    except KeyboardInterrupt:
-        raise InterruptedMoveError(f"interrupted; {confirmed_stop(arm).text}") from None
-    except GenbaError as error:
-        stop = confirmed_stop(arm) if arm.state == "armed" else None
-        if stop is not None and not stop.confirmed:
-            raise SafetyError(f"{error}; {stop.text}: cut the power") from error
-        raise
-    finally:
-        arm.close()
-
-
-def confirmed_stop(arm: BenchArm) -> StopReport:
-    """Stop an arm; more presses of Ctrl-C do not keep it from being stopped."""
-    for _ in range(STOP_TRIES - 1):
-        try:
-            return arm.stop()
-        except KeyboardInterrupt:
-            continue
-    return arm.stop()
-
-
-def lead(
-    robot: RobotDescription, url: str, calibration: Path | None, *, speed: float, work: Callable[[Guide], None]
-) -> MoveReport:
-    """Do one piece of work with an arm and say where it stands afterwards.
-
-    Args:
-        robot: The arm.
-        url: As for `open_port`.
-        calibration: File of this unit; its usual place if not given.
-        speed: Share of the arm's speed limits.
-        work: Moves the arm.
-
-    Raises:
-        SafetyError: If the stop at the end could not be confirmed.
-    """
-    with led(robot, url, calibration, speed=speed) as guide:
-        work(guide)
-        stop = confirmed_stop(guide.arm)
-        if not stop.confirmed:
-            raise SafetyError(f"{stop.text}: cut the power")
-        return guide.report(stop)

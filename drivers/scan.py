@@ -153,10 +153,25 @@ def broadcast_ping(port: Port, framing: Framing) -> tuple[list[int], int]:
     port.flush_input()
     deadline = port.clock.now() + window
     port.write(request)
-    found = set()
+    received = b""
     while port.clock.now() < deadline:
-        found |= {packet.actuator_id for packet in parser.feed(port.read(4096, deadline))}
+        received += port.read(4096, deadline)
+    found = {packet.actuator_id for packet in parser.feed(received.removeprefix(request))}  # a wire may echo
     return sorted(found), parser.stray_bytes
+
+
+def echoes(port: Port, framing: Framing) -> bool:
+    """Whether a wire returns the host's own bytes.
+
+    Args:
+        port: The wire.
+        framing: Gives a frame that no servo answers.
+    """
+    probe = framing.probe
+    port.flush_input()
+    deadline = port.clock.now() + len(probe) * 10.0 / port.baud_rate + MARGIN
+    port.write(probe)
+    return probe in port.read(len(probe), deadline)
 
 
 def _answering(
@@ -175,13 +190,14 @@ def _answering(
     here.intersection_update(again)
     if robot is not None:
         doubtful |= set(robot.actuator_ids)
+    own = len(framing.ping(0)) if echoes(port, framing) else 0
     garbled = dict.fromkeys(doubtful, 0)
     for _ in range(TRIES):  # on a bad wire one answer in ten is lost
         for i in sorted(doubtful - here):
             before = bus.statistics.stray_bytes
             if bus.scan((i,)):
                 here.add(i)
-            garbled[i] += bus.statistics.stray_bytes > before
+            garbled[i] += bus.statistics.stray_bytes > before + own
     # Where every ping is answered by garbage there are two servos, of two models.
     return sorted(here | {i for i, count in garbled.items() if count == TRIES}), stray
 
@@ -224,9 +240,11 @@ def _read_often(bus: ActuatorBus, actuator_id: int) -> tuple[int, Telemetry | No
     """Reads whose answer came garbled, and the last one that was whole."""
     broken = 0
     last: Telemetry | None = None
+    request = bus.framing.sync_read((actuator_id,), *bus.framing.telemetry_block)
+    own = len(request) if echoes(bus.port, bus.framing) else 0
     for _ in range(READS):
         count = bus.statistics
-        before = count.stray_bytes + count.checksum_errors
+        before = count.stray_bytes + count.checksum_errors + own
         result = bus.telemetry((actuator_id,))[actuator_id]
         if not isinstance(result, Fault):
             last = result

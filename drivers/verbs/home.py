@@ -9,7 +9,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Move an arm to its home position, slowly, through the safety envelope; it holds there."""
     from ...robots.description import load_robot
     from ...robots.table import as_json
-    from ..guide import lead
+    from ..lead import lead
 
     robot = load_robot(options.robot)
     target = (*robot.home, robot.gripper.home)

@@ -12,9 +12,10 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Jog an arm through the safety envelope: by keys while they are held, or by --joint NAME --by RAD, --x M."""
     from ...robots.description import load_robot
     from ...robots.table import as_json
-    from ..guide import Guide, lead
+    from ..guide import Guide
     from ..jog import HELP, jog
     from ..keys import pressed
+    from ..lead import lead
 
     robot = load_robot(options.robot)
     names = robot.actuator_names

@@ -9,7 +9,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Move an arm to its park position, slowly, through the safety envelope; it holds there until released."""
     from ...robots.description import load_robot
     from ...robots.table import as_json
-    from ..guide import Guide, lead
+    from ..guide import Guide
+    from ..lead import lead
 
     robot = load_robot(options.robot)
 

@@ -12,9 +12,10 @@ from genba.__main__ import main
 from genba.drivers import keys as keyboard
 from genba.drivers import ports
 from genba.drivers.drop import preview
-from genba.drivers.guide import Guide, led
+from genba.drivers.guide import Guide
 from genba.drivers.jog import HOLD_S, TOOL, Jogger
 from genba.drivers.jog import jog as jog_by
+from genba.drivers.lead import led
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.sim_port import SimPort
@@ -56,6 +57,14 @@ def done(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, objec
     shown = capsys.readouterr()
     assert shown.err == ""
     return json.loads(shown.out)
+
+
+@pytest.mark.parametrize("place", ["home", "park"])
+def test_home_and_park_lie_in_the_workspace(place: str, robot: RobotDescription) -> None:
+    tool = Kinematics(robot).forward(getattr(robot, place)).position
+    limits = robot.limits
+    inside = zip(limits.workspace_lower, tool, limits.workspace_upper, strict=True)
+    assert all(low <= at <= high for low, at, high in inside), f"{robot.name}: tool at {tool} in its {place} position"
 
 
 @pytest.mark.parametrize("verb", ["home", "park"])

@@ -1,6 +1,7 @@
 """`genba scan`: who answers, in what state, where the chain breaks, and two servos of one id told from noise."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -8,6 +9,7 @@ from genba.__main__ import main
 from genba.drivers import ports, scan
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
+from genba.drivers.virtual.plant import Command, Motion
 from genba.drivers.virtual.sim_port import SimPort
 from genba.robots import description
 from genba.robots.description import RobotDescription
@@ -16,11 +18,29 @@ URL = "genba-sim://arm"
 MOST_SECONDS = 15.0  # by the port's own clock, for everything there is
 
 
+class Stood:
+    """Joints that stand at home, so that long scans cost nothing."""
+
+    period = 0.01
+
+    def __init__(self, robot: RobotDescription) -> None:
+        count = len(robot.actuator_ids)
+        self._motion = Motion((*robot.home, robot.gripper.home), (0.0,) * count, (0.0,) * count)
+
+    def motion(self) -> Motion:
+        return self._motion
+
+    def step(self, commands: Sequence[Command]) -> Motion:
+        del commands
+        return self._motion
+
+
 @pytest.fixture(autouse=True)
 def bench(monkeypatch: pytest.MonkeyPatch, robot: RobotDescription, line: VirtualLine) -> None:
     """One virtual arm that stays the same whoever opens its port, and is the only robot."""
     monkeypatch.setattr(ports, "_open_sim", lambda url, rate: SimPort(url, line, rate, virtual_time=True))
     monkeypatch.setattr(description, "load_robot", lambda name: robot)
+    line.plant = Stood(robot)
 
 
 def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, object]]:
@@ -54,7 +74,7 @@ def test_nothing_is_written(line: VirtualLine) -> None:
 def test_servos_at_another_rate_are_found_and_told_to_be_set_up(
     monkeypatch: pytest.MonkeyPatch, robot: RobotDescription, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    slow = VirtualLine(robot, baud_rate=57_600)
+    slow = VirtualLine(robot, baud_rate=57_600, plant=Stood(robot))
     monkeypatch.setattr(ports, "_open_sim", lambda url, rate: SimPort(url, slow, rate, virtual_time=True))
     code, report = look(capsys, "--robot", "arm")
     assert code == 4

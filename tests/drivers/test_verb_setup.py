@@ -1,7 +1,7 @@
 """`genba setup`: one servo at a time, read back, kept over power-off, and taken back by its undo file."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from genba.drivers import ports
 from genba.drivers.scan import RATES
 from genba.drivers.servo_setup import load_undo
 from genba.drivers.virtual.line import VirtualLine
+from genba.drivers.virtual.plant import Command, Motion
 from genba.drivers.virtual.servo import RegisterServo
 from genba.drivers.virtual.sim_port import SimPort
 from genba.robots import description
@@ -18,6 +19,23 @@ from genba.robots.description import RobotDescription
 from genba.robots.errors import RefusedError
 
 URL = "genba-sim://arm"
+
+
+class Stood:
+    """Joints that stand at home, so that long scans cost nothing."""
+
+    period = 0.01
+
+    def __init__(self, robot: RobotDescription) -> None:
+        count = len(robot.actuator_ids)
+        self._motion = Motion((*robot.home, robot.gripper.home), (0.0,) * count, (0.0,) * count)
+
+    def motion(self) -> Motion:
+        return self._motion
+
+    def step(self, commands: Sequence[Command]) -> Motion:
+        del commands
+        return self._motion
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +50,7 @@ def plug(monkeypatch: pytest.MonkeyPatch, robot: RobotDescription) -> Callable[.
     """Plug in servos, at a rate; the port then leads to them."""
 
     def wire(*ids: int, baud_rate: int = 57_600) -> VirtualLine:
-        line = VirtualLine(robot, ids=ids, baud_rate=baud_rate)
+        line = VirtualLine(robot, ids=ids, baud_rate=baud_rate, plant=Stood(robot))
         monkeypatch.setattr(ports, "_open_sim", lambda url, rate: SimPort(url, line, rate, virtual_time=True))
         return line
 

@@ -1,0 +1,144 @@
+"""Connect an arm, do one piece of work with it, and stop it, whatever the end is.
+
+    calibration fits? -> connect -> arm where it stands -> work -> stop, holding, read back -> report
+
+Arrival, Ctrl-C and a fault all end in the same confirmed stop; a stop that cannot be read back says so.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..robots.description import RobotDescription
+from ..robots.errors import GenbaError, SafetyError
+from ..robots.state import Vector
+from .arm import BenchArm, StopReport
+from .calibration import find_calibration
+from .guide import Guide, slowed
+from .ports import LinkLostError
+
+STOP_TRIES = 5  # stops begun anew because somebody pressed Ctrl-C during them
+
+
+class InterruptedMoveError(GenbaError):
+    """A person has stopped a motion; the text says how the arm stands."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveReport:
+    """Where a motion ended.
+
+    Attributes:
+        robot: Catalogue name of the arm.
+        joint_positions: Measured, rad, by joint; the gripper last, in its own unit.
+        tcp_position: Measured, m, base frame.
+        seconds: Time under way.
+        stop_confirmed: Whether standstill was read back.
+        limited_by: Limits of the envelope that changed a target, by number of ticks.
+    """
+
+    robot: str
+    joint_positions: dict[str, float]
+    tcp_position: Vector
+    seconds: float
+    stop_confirmed: bool
+    limited_by: dict[str, int]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values by name."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """One line for people."""
+        joints = ", ".join(f"{name} {value:.3f}" for name, value in self.joint_positions.items())
+        x, y, z = self.tcp_position
+        return f"stands, holding, at {joints} rad; tool at {x:.3f}, {y:.3f}, {z:.3f} m"
+
+
+@contextmanager
+def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: float) -> Iterator[Guide]:
+    """Connect an arm, arm it where it stands, and stop it at the end, whatever the end is.
+
+    Args:
+        robot: The arm.
+        url: As for `open_port`.
+        calibration: File of this unit; its usual place if not given.
+        speed: Share of the arm's speed limits.
+
+    Raises:
+        RefusedError: If the calibration or the speed does not fit; nothing has moved.
+        InterruptedMoveError: On Ctrl-C; the arm has been stopped.
+        SafetyError: If the stop at the end could not be confirmed.
+    """
+    slowed(robot, speed)
+    arm = BenchArm.open(robot, url, find_calibration(robot, url, calibration))
+    try:
+        arm.connect()
+        arm.arm()
+        yield Guide(arm, speed=speed)
+    except KeyboardInterrupt:
+        stop = confirmed_stop(arm) if arm.state == "armed" else None
+        if stop is not None and not stop.confirmed:
+            raise _unconfirmed(arm, stop) from None
+        raise InterruptedMoveError(f"interrupted; {stop.text if stop else 'nothing was moved'}") from None
+    except LinkLostError:
+        raise  # there is nobody to be stopped any more; the servos hold their last goal
+    except GenbaError as error:
+        stop = confirmed_stop(arm) if arm.state == "armed" else None
+        if stop is not None and not stop.confirmed:
+            raise SafetyError(f"{error}; {stop.text}: cut the power") from error
+        raise
+    finally:
+        arm.close()
+
+
+def _unconfirmed(arm: BenchArm, stop: StopReport) -> GenbaError:
+    """Why a stop could not be read back: the port is gone, or the arm does not do as it is told."""
+    try:
+        arm.bus.port.flush_input()
+    except LinkLostError as error:
+        return error
+    return SafetyError(f"{stop.text}: cut the power")
+
+
+def confirmed_stop(arm: BenchArm) -> StopReport:
+    """Stop an arm; more presses of Ctrl-C do not keep it from being stopped."""
+    for _ in range(STOP_TRIES - 1):
+        try:
+            return arm.stop()
+        except KeyboardInterrupt:
+            continue
+    return arm.stop()
+
+
+def lead(
+    robot: RobotDescription, url: str, calibration: Path | None, *, speed: float, work: Callable[[Guide], None]
+) -> MoveReport:
+    """Do one piece of work with an arm and say where it stands afterwards.
+
+    Args:
+        robot: The arm.
+        url: As for `open_port`.
+        calibration: File of this unit; its usual place if not given.
+        speed: Share of the arm's speed limits.
+        work: Moves the arm.
+
+    Raises:
+        SafetyError: If the stop at the end could not be confirmed.
+    """
+    with led(robot, url, calibration, speed=speed) as guide:
+        work(guide)
+        stop = confirmed_stop(guide.arm)
+        if not stop.confirmed:
+            raise _unconfirmed(guide.arm, stop)
+        return MoveReport(
+            robot=robot.name,
+            joint_positions=dict(zip(robot.actuator_names, stop.positions, strict=True)),
+            tcp_position=guide.kinematics.forward(stop.positions[:-1]).position,
+            seconds=guide.seconds,
+            stop_confirmed=stop.confirmed,
+            limited_by=dict(sorted(guide.reasons.items())),
+        )
