@@ -85,12 +85,15 @@ def _swept(options: argparse.Namespace, robot: "RobotDescription", bus: "Actuato
     swept, posed = _until(options.seconds, "--seconds"), _until(options.pose_seconds, "--pose-seconds")
     sweep = Sweep(robot, bus)
     _say(f"move every joint of {robot.name} by hand from one end to the other, the gripper, too; then press Enter")
-    sweep.follow(swept, _bars())
+    bars = _bars()
+    sweep.follow(swept, bars)
+    bars("")
     if short := sweep.short():
         raise RefusedError(f"{'; '.join(short)}: move each joint from end to end, then calibrate again")
     pose = robot.park if options.pose == "park" else robot.home
     _say(f"put the arm into its {options.pose} pose, gripper shut: {_described(robot, pose)}; then press Enter")
-    sweep.follow(posed, _bars())
+    sweep.follow(posed, bars)
+    bars("")
     return fit(
         robot,
         bus,
@@ -147,7 +150,8 @@ def _bars() -> Callable[[str], None]:
         return lambda text: None
 
     def show(text: str) -> None:
-        sys.stderr.write(f"\x1b[J{text}\x1b[{text.count(chr(10))}A\r")
+        up = text.count("\n")
+        sys.stderr.write(f"\x1b[J{text}\r" + (f"\x1b[{up}A" if up else ""))
         sys.stderr.flush()
 
     return show
