@@ -21,8 +21,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
-from .calibration import home_folder, load_calibration
+from .calibration import find_calibration, home_folder, load_calibration
 from .port_info import PortInfo
 
 PYTHON = (3, 11)
@@ -210,6 +211,22 @@ def check_calibrations(folder: Path | None = None, now: datetime | None = None) 
         yield Finding(
             name="calibration", level="warning", text="no arm is calibrated yet", cure="genba calibrate --port PORT"
         )
+
+
+def check_unit(robot: RobotDescription, url: str) -> Iterable[Finding]:
+    """Whether the arm on a port has a calibration that fits it.
+
+    Args:
+        robot: The arm.
+        url: Its port.
+    """
+    again = f"genba calibrate --port {url} --robot {robot.name}"
+    try:
+        made = find_calibration(robot, url)
+    except RefusedError as error:
+        yield Finding(name=f"calibration of {url}", level="fault", text=" ".join(str(error).split()), cure=again)
+    else:
+        yield Finding(name=f"calibration of {url}", level="ok", text=f"unit {made.unit}, made {made.created}")
 
 
 def as_report(findings: Iterable[Finding]) -> str:

@@ -86,11 +86,12 @@ def describe(port: ListPortInfo, root: Path = Path("/")) -> PortInfo:
     usb = f"{port.vid:04X}:{port.pid:04X}" if port.vid is not None and port.pid is not None else None
     named = port.product or ADAPTERS.get((port.vid or 0, port.pid or 0))
     latency = _latency(port.device, root)
-    holders = list(_holders(port.device, root / "proc"))
+    held = list(_holders(port.device, root / "proc"))
     cures = [
-        *((f"{port.device} is in use by {name} (process {pid})", f"kill {pid}") for pid, name in holders),
-        *_permission(port.device),
+        *((f"{port.device} is in use by {name} (process {pid})", f"kill {pid}") for pid, name in held),
     ]
+    if (cure := permission_cure(port.device)) is not None:
+        cures.append((f"{port.device}: this user may not open it", cure))
     if port.vid == FTDI and latency is not None and latency > LATENCY_MS:
         file = f"/sys/bus/usb-serial/devices/{Path(port.device).name}/latency_timer"
         cures.append((f"{port.device} holds replies back for {latency} ms", f"echo {LATENCY_MS} | sudo tee {file}"))
@@ -103,7 +104,7 @@ def describe(port: ListPortInfo, root: Path = Path("/")) -> PortInfo:
         usb_id=usb,
         unit=port.serial_number or None,
         by_id=_by_id(port.device, root / "dev/serial/by-id"),
-        held_by=tuple(f"{name} (process {pid})" for pid, name in holders),
+        held_by=tuple(f"{name} (process {pid})" for pid, name in held),
         latency_ms=latency,
         cures=tuple(cures),
     )
@@ -147,16 +148,21 @@ def _holders(device: str, proc: Path) -> Iterable[tuple[str, str]]:
                 yield folder.name, name
 
 
-def _permission(device: str) -> Iterable[tuple[str, str]]:
+def holders(device: str) -> list[str]:
+    """Names of the programs that have a device open, as far as this system tells this user."""
+    return [f"{name}, process {pid}" for pid, name in _holders(device, Path("/proc"))]
+
+
+def permission_cure(device: str) -> str | None:
+    """The command that lets this user open a device; None where that is not what keeps him from it."""
     if os.name != "posix" or not Path(device).exists() or os.access(device, os.R_OK | os.W_OK):
-        return
+        return None
     import grp
 
     group = str(Path(device).stat().st_gid)
     with suppress(KeyError):
         group = grp.getgrgid(int(group)).gr_name
-    cure = f"sudo usermod -aG {group} $USER   # then log out and in again"
-    yield f"{device}: this user may not open it", cure
+    return f"sudo usermod -aG {group} $USER, then log out and in again"
 
 
 def _latency(device: str, root: Path) -> int | None:

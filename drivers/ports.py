@@ -254,12 +254,16 @@ def usb_serial(url: str) -> str | None:
 
 
 def _cannot_open(url: str, error: Exception) -> BusError | RefusedError:
+    from .port_info import holders, permission_cure
+
     there = ", ".join(port_names()) or "none"
     text = str(error).lower()
     if "exclusively lock" in text or "access is denied" in text or "busy" in text:
-        return BusError(f"port {url} is in use by another program: close that program first")
+        who = ", ".join(holders(url))
+        return BusError(f"port {url} is in use by another program{who and f' ({who})'}: close that program first")
     if "permission" in text:
-        return BusError(f"port {url}: permission denied; add your user to the group that owns it (often dialout)")
+        cure = permission_cure(url) or "add your user to the group that owns it"
+        return BusError(f"port {url}: permission denied: {cure}")
     if "://" in url and not Path(url).exists():
         if isinstance(error, ValueError):
             return RefusedError(f"port {url}: not a URL pyserial knows ({error})")

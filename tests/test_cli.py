@@ -63,6 +63,15 @@ BAD = {
     "twin of an arm without a bus": (["twin", "--robot", "panda"], "panda"),
     "twin with a strange servo": (["twin", "--ids", "1,99"], "99"),
     "twin at a strange rate": (["twin", "--baud", "12345"], "12345"),
+    "scan for no arm": (["scan", "genba-sim://so101", "--robot", "so102"], "so101"),
+    "scan of no id": (["scan", "genba-sim://so101", "--ids", "1-"], "1-6,9"),
+    "home of no arm": (["home", "genba-sim://so101", "--robot", "panda"], "panda"),
+    "park too fast": (["park", "genba-sim://so101", "--speed", "2"], "0.02 to 1"),
+    "jog of no joint": (["jog", "genba-sim://so101", "--joint", "hip", "--by", "0.1"], "shoulder_pan"),
+    "jog of a real arm without calibration": (["jog", "/dev/ttyNONE", "--x", "0.01"], "genba calibrate"),
+    "monitor at no rate": (["monitor", "genba-sim://so101", "--rate", "0"], "rate"),
+    "setup of no joint": (["setup", "genba-sim://so101", "--joint", "hip"], "shoulder_pan"),
+    "sweep and import": (["calibrate", "--port", "genba-sim://so101", "--sweep", "--import", "x"], "one way"),
     "calibration of no bus": (["calibrate", "--port", "x", "--robot", "panda"], "panda"),
     "text for bundle": (["evaluate", "TEXT"], "not a policy bundle"),
 }
@@ -89,8 +98,9 @@ def test_bad_input_gets_one_line_and_exit_code_3(
     assert "Traceback" not in shown.err
 
 
-def test_a_port_that_is_not_there_is_a_fault_of_the_bench(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["calibrate", "--port", "/dev/ttyNONE"]) == 4
+@pytest.mark.parametrize("verb", [["calibrate", "--port"], ["scan"], ["setup", "--joint", "gripper"]])
+def test_a_port_that_is_not_there_is_a_fault_of_the_bench(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb, "/dev/ttyNONE"]) == 4
     assert "ports on this machine" in capsys.readouterr().err
 
 

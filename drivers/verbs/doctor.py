@@ -5,6 +5,7 @@ import argparse
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Look over this computer: Python, packages, clock, processor, ports, calibrations."""
+    from ...robots.description import load_robot
     from .. import doctor
     from ..port_info import list_port_info
 
@@ -17,6 +18,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         *doctor.check_ports(list_port_info(), options.port),
         *doctor.check_calibrations(),
     ]
+    if options.port:
+        findings += doctor.check_unit(load_robot(options.robot), options.port)
     code = 4 if any(finding.level == "fault" for finding in findings) else 0
     if options.json:
         return doctor.as_report(findings), code
@@ -31,4 +34,5 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare its arguments."""
     parser.add_argument("--port", help="the arm's port, which must be there")
+    parser.add_argument("--robot", default="so101", help="the arm on that port; so101 if not given")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -117,6 +117,17 @@ def test_calibrations_are_read_and_dated(tmp_path: Path) -> None:
     assert "genba calibrate --robot so101" in old["calibration so101/fresh"].cure
 
 
+def test_the_arm_on_the_port_must_have_a_calibration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GENBA_HOME", str(tmp_path))
+    robot = load_robot("so101")
+    (finding,) = doctor.check_unit(robot, "/dev/ttyACM7")
+    assert finding.level == "fault"
+    assert finding.cure == "genba calibrate --port /dev/ttyACM7 --robot so101"
+    nominal_calibration(robot, "ttyACM7").save()
+    (finding,) = doctor.check_unit(robot, "/dev/ttyACM7")
+    assert finding.level == "ok"
+
+
 def test_the_verb_says_ok_on_a_good_machine_and_4_on_a_bad_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from genba.__main__ import main
 from genba.drivers import port_info
 from genba.drivers.port_info import await_cable, describe
+from genba.drivers.ports import open_port
 from genba.robots.errors import BusError
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the tables of Linux")
@@ -99,6 +100,21 @@ def test_this_very_program_is_seen_holding_its_port() -> None:
         held = describe(ListPortInfo(os.ttyname(slave))).held_by
         assert any(f"(process {os.getpid()})" in who for who in held)
     finally:
+        os.close(master)
+        os.close(slave)
+
+
+@linux
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo terminal")
+def test_a_port_that_cannot_be_opened_names_who_holds_it() -> None:
+    master, slave = os.openpty()
+    path = os.ttyname(slave)
+    port = open_port(path, 1_000_000)
+    try:
+        with pytest.raises(BusError, match=rf"in use by another program \(.*process {os.getpid()}.*\)"):
+            open_port(path, 1_000_000)
+    finally:
+        port.close()
         os.close(master)
         os.close(slave)
 
