@@ -161,6 +161,11 @@ def test_a_turned_bit_in_a_merged_reply_costs_its_block_and_those_after(at: int,
     assert MERGED.parser((3, 7, 4), 4).feed(bytes(spoiled)) == MERGED_PACKETS[: max(at - 8, 0) // 8]
 
 
+def test_a_header_tells_that_the_frame_before_it_broke_off() -> None:
+    parser = FRAMING.parser((1, 2), 60)
+    assert parser.feed(status_frame(1, 0, bytes(60))[:12] + status_frame(2, 7)) == [Packet(2, 7, b"")]
+
+
 def test_a_spoiled_request_is_noted_and_what_follows_is_heard() -> None:
     request = bytearray(FRAMING.ping(1))
     request[-1] ^= 1

@@ -293,6 +293,16 @@ def test_the_bus_reads_merged_replies_and_goes_round_a_silent_servo(
     assert [i for i, result in results.items() if isinstance(result, Fault)] == [2]
 
 
+def test_a_reply_grown_by_stuffing_is_not_waited_for_longer(bus: ActuatorBus, line: VirtualLine) -> None:
+    bus.write(1, "operating_mode", 4)
+    bus.write(1, "position_offset", -131_073 - 2048)  # the position is FF FF FD FF on the wire
+    begun = line.now
+    result = bus.telemetry(IDS)[1]
+    assert isinstance(result, Telemetry)
+    assert result.position_ticks == -131_073
+    assert line.now - begun < 0.005
+
+
 def test_sync_and_bulk_writes(line: VirtualLine) -> None:
     values = {1: (2000).to_bytes(4, "little"), 4: (2100).to_bytes(4, "little")}
     assert answer(line, FRAMING.sync_write(116, values)) == b""
@@ -331,6 +341,7 @@ def test_a_prepared_write_waits_for_action(bus: ActuatorBus, line: VirtualLine) 
     assert (bus.read(1, "async_flag"), bus.read(1, "led")) == (1, 0)
     assert bus.command(FRAMING.action(1), 1) == 0
     assert (bus.read(1, "async_flag"), bus.read(1, "led")) == (0, 1)
+    assert error(line, FRAMING.action(1)) == 2  # once only
     assert error(line, FRAMING.reg_write(1, 65, b"\x07")) == 4
     assert bus.read(1, "async_flag") == 0
 
@@ -456,7 +467,9 @@ def test_a_profile_by_time_takes_that_time(bus: ActuatorBus) -> None:
     bus.write(1, "profile_velocity", 1000)
     bus.write(1, "profile_acceleration", 250)
     bus.write(1, "goal_position", 2648)
-    wait(bus, 0.9)
+    wait(bus, 0.5)
+    assert bus.read(1, "velocity_trajectory") == 51  # 600 ticks in 1 s less one flank
+    wait(bus, 0.4)
     assert abs(bus.read(1, "position_trajectory") - 2648) > 5
     wait(bus, 0.15)
     assert bus.read(1, "position_trajectory") == 2648
