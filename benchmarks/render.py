@@ -13,7 +13,6 @@ from genba.envs.env import CellEnv
 from genba.envs.sight import CameraMount, Sight, standard_mounts
 from genba.envs.tasks import load_task, task_names
 from genba.envs.view import Camera
-from genba.robots.description import robot_names
 from genba.robots.errors import RefusedError
 
 LOOKS = 10
@@ -72,7 +71,7 @@ def main() -> None:
     contestants: dict[str, Slice] = {}
     cells = []
     for task in sys.argv[2:] or task_names():
-        for robot in load_task(task).robots or robot_names():
+        for robot in load_task(task).offered():
             env = CellEnv(task, robot)
             observation, _ = env.reset(seed=0)
             for _ in range(TICKS):

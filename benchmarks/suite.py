@@ -18,7 +18,7 @@ import panda_gym  # type: ignore[import-not-found]  # noqa: F401 - registers its
 from genba.envs.bullet import bullet
 from genba.envs.env import CellEnv
 from genba.envs.tasks import load_task, task_names
-from genba.robots.description import load_robot, robot_names
+from genba.robots.description import load_robot
 
 PEER_STEPS, PEER_DT = 150, 0.04
 RESETS = 10_000
@@ -109,7 +109,7 @@ def main() -> None:
     print("| task | arm | against panda-gym | wanted | x real time | stepSimulation | reset ms | 10,000 resets MB |")
     print("|---|---|---|---|---|---|---|---|")
     for name in names:
-        for robot in load_task(name).robots or robot_names():
+        for robot in load_task(name).offered():
             env = CellEnv(name, robot)
             actions = record(env, 0)
             ratios, rates = [], []

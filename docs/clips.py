@@ -71,7 +71,7 @@ def _rehearse(env: CellEnv, seed: int) -> tuple[int, bool]:
 
 def arm_for(task: str) -> str:
     """The arm that is filmed: they take turns."""
-    offered = load_task(task).robots or ARMS
+    offered = load_task(task).offered()
     k = task_names().index(task)
     return next(arm for arm in (*ARMS[k % 3 :], *ARMS) if arm in offered)
 

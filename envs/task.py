@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..robots.description import RobotDescription
+from ..robots.description import RobotDescription, load_robot, robot_names
 from ..robots.errors import RefusedError
 from ..robots.features import Feature
 from ..robots.kinematics import Kinematics, Pose
@@ -96,7 +96,8 @@ class Task(ABC):
 
     Class attributes:
         title: One sentence for people.
-        robots: Arms that can do it; empty for all.
+        robots: Arms that can do it; empty for all with enough reach.
+        depth: How far the arm's reach must extend outward, from nearest to farthest, for the layout to fit, m.
         gripper: Whether actions drive the gripper.
         symmetry: Yaw turns under which the handled part looks the same.
         horizon_s: Length of an episode, s.
@@ -112,6 +113,7 @@ class Task(ABC):
 
     title: ClassVar[str]
     robots: ClassVar[tuple[str, ...]] = ()
+    depth: ClassVar[float] = 0.0
     gripper: ClassVar[bool]
     symmetry: ClassVar[int] = 1
     horizon_s: ClassVar[float]
@@ -125,6 +127,21 @@ class Task(ABC):
     pose: ClassVar[bool] = True
     criteria: ClassVar[tuple[Criterion, ...]] = ()
 
+    @classmethod
+    def suits(cls, robot: RobotDescription) -> bool:
+        """Whether an arm can do it.
+
+        Args:
+            robot: The arm.
+        """
+        near, far = robot.reach.radius
+        return (not cls.robots or robot.name in cls.robots) and far - near >= cls.depth
+
+    @classmethod
+    def offered(cls) -> tuple[str, ...]:
+        """Names of all arms of the catalogue that can do it."""
+        return tuple(name for name in robot_names() if cls.suits(load_robot(name)))
+
     def __init__(self, robot: RobotDescription, tolerance: str, level: str | None = None) -> None:
         """Check that this arm, this tolerance class and this level exist for the task.
 
@@ -137,8 +154,10 @@ class Task(ABC):
             RefusedError: If one of them is not offered.
         """
         name = type(self).__name__
-        if self.robots and robot.name not in self.robots:
-            raise RefusedError(f"{name} is not offered for {robot.name}; arms that can do it: {', '.join(self.robots)}")
+        if not self.suits(robot):
+            raise RefusedError(
+                f"{name} is not offered for {robot.name}; arms that can do it: {', '.join(self.offered())}"
+            )
         if tolerance not in self.tolerances:
             raise RefusedError(f"{name} has no tolerance {tolerance!r}; there are: {', '.join(self.tolerances)}")
         self.robot = robot

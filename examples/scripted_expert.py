@@ -9,7 +9,6 @@ import sys
 
 from genba.envs.env import CellEnv
 from genba.envs.tasks import load_task
-from genba.robots.description import robot_names
 
 EPISODES = 3
 
@@ -17,7 +16,7 @@ EPISODES = 3
 def main() -> None:
     """Let it do one task with every arm that can."""
     task = sys.argv[1] if len(sys.argv) > 1 else "PickPlace"
-    for robot in load_task(task).robots or robot_names():
+    for robot in load_task(task).offered():
         env = CellEnv(task, robot)
         successes, ticks = 0, 0
         for seed in range(EPISODES):

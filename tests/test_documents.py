@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from genba.envs.tasks import load_task, task_names
-from genba.robots.description import load_robot, robot_names
+from genba.robots.description import load_robot
 
 ROOT = Path(__file__).parents[1]
 SHARED = {"joint_positions"}
@@ -18,7 +18,7 @@ def test_every_task_is_explained_with_its_conditions_options_and_levels(name: st
     found = re.search(rf"^## {name}$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
     assert found, f"docs/tasks.md has no section {name}"
     kind = load_task(name)
-    robot = (kind.robots or robot_names())[0]
+    robot = kind.offered()[0]
     task = kind(load_robot(robot), load_robot(robot).tolerance)
     words = {c.name for c in task.success.criteria} | set(task.option_names) - SHARED | set(task.levels)
     assert [word for word in sorted(words) if f"`{word}`" not in found[1]] == []

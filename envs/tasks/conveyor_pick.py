@@ -48,6 +48,7 @@ class ConveyorPick(PartsTask):
     """Track, pick and place parts from a moving belt."""
 
     title = "take five parts off a running belt and set them into a tray"
+    depth = 0.08
     horizon_s = 75.0
     levels = ("50", "80", "150", "250", "350")
     handling = Handling(open_by=0.016, release_by=0.014, travel=0.050, lift=0.046, slack=0.12, near=0.030)

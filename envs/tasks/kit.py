@@ -45,6 +45,7 @@ class Kit(PartsTask):
 
     title = "fill the four pockets of a tray with the types of parts that a job ticket orders"
     kinds = 3
+    depth = 0.08
     horizon_s = 48.0
     handling = Handling(
         open_by=0.016,

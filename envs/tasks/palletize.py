@@ -2,9 +2,9 @@
 
 Parts: boxes of 26 x 22 x 24 mm and 34 g that come one at a time to the infeed, never quite straight, and a pallet.
 Levels: one layer of six, or two of them, the second crosswise on a tier sheet that the cell lays down when the first
-is complete. Success: every box within 12 mm and 10 degrees (servo) or 10 mm and 5 degrees (lab, industrial) of its
-place in the pattern, let go of, and one second later none has moved by more than 5 mm. The pattern and the 10 mm are
-those of Ravens' palletizing task; gaps leave a finger's width between columns.
+is complete; hobby servos are offered the first. Success: every box within 12 mm and 10 degrees (servo) or 10 mm and 5
+degrees (lab, industrial) of its place in the pattern, let go of, and one second later none has moved by more than 5
+mm. The pattern and the 10 mm are those of Ravens' palletizing task; gaps leave a finger's width between columns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,6 +41,7 @@ class Palletize(PartsTask):
 
     title = "stack boxes from an infeed on a pallet, two by three, layers crosswise, and leave them standing"
     symmetry = 2
+    depth = 0.08
     horizon_s = 90.0
     levels = ("one_layer", "two_layers")
     handling = Handling(
@@ -67,9 +68,9 @@ class Palletize(PartsTask):
     option_names = ("joint_positions", "skews")
 
     @classmethod
-    def default_level(cls, robot: RobotDescription) -> str:
+    def levels_for(cls, robot: RobotDescription) -> tuple[str, ...]:
         """One layer for hobby servos, whose errors add up in a second."""
-        return "one_layer" if robot.tolerance == "servo" else "two_layers"
+        return cls.levels[:1] if robot.tolerance == "servo" else cls.levels
 
     def make_parts(self) -> tuple[Part, ...]:
         """Twelve boxes with a strip of tape; six stay out of the cell when one layer is wanted."""

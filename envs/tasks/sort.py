@@ -39,6 +39,7 @@ class Sort(PartsTask):
 
     title = "sort six parts, good ones into the left bin and defective ones into the right one"
     kinds = 2
+    depth = 0.08
     horizon_s = 75.0
     handling = Handling(open_by=0.016, release_by=0.016, travel=0.060, lift=0.052, slack=0.12, retreat=0.050)
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {

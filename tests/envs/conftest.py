@@ -11,16 +11,10 @@ import pytest
 from genba.envs import make_vec
 from genba.envs.env import CellEnv
 from genba.envs.tasks import load_task, task_names
-from genba.robots.description import robot_names
 
 sys.path.insert(0, str(Path(__file__).parent))  # in import mode "importlib" no folder is on the path
 
-COMBINATIONS = [
-    (task, robot)
-    for task in task_names()
-    for robot in robot_names()
-    if not load_task(task).robots or robot in load_task(task).robots
-]
+COMBINATIONS = [(task, robot) for task in task_names() for robot in load_task(task).offered()]
 
 Make = Callable[..., CellEnv]
 

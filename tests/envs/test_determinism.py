@@ -61,7 +61,7 @@ def test_seed_gives_the_same_episode_whatever_ran_before(env: CellEnv) -> None:
 def test_level_asked_for_once_does_not_stay(env: CellEnv) -> None:
     """The level of a reset is its own: the next one that names none is the one it always was."""
     offered = env.task.levels_for(env.robot)
-    if not offered:
+    if len(offered) < 2:
         return
     first = rollout(env, seed=5)
     other = next(level for level in offered if level != env.level)

@@ -237,9 +237,18 @@ def test_part_lies_where_it_was_asked_for_and_never_in_the_nest(robot: str, make
 )
 @pytest.mark.parametrize("task", task_names())
 def test_unknown_choice_is_refused_with_those_there_are(task: str, options: dict[str, object], said: str) -> None:
-    robots = load_task(task).robots or ("so101",)
+    robots = load_task(task).offered()
     with pytest.raises(RefusedError, match=said):
         CellEnv(**{"task": task, "robot": robots[0], **options})
+
+
+@pytest.mark.parametrize("task", task_names())
+def test_arm_that_cannot_do_a_task_is_refused_with_those_that_can(task: str) -> None:
+    offered = load_task(task).offered()
+    assert offered
+    for robot in set(robot_names()) - set(offered):
+        with pytest.raises(RefusedError, match=", ".join(offered)):
+            CellEnv(task, robot)
 
 
 def test_unknown_task_is_refused_with_those_there_are() -> None:
