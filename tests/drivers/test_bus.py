@@ -131,6 +131,46 @@ def test_turned_bits_are_counted_and_lost(bus: ActuatorBus, faults: Faults) -> N
     assert bus.telemetry(IDS) == truth
 
 
+class Trickle:
+    """A port that gives exactly what is asked for, and lets the time run out where that is more than there is."""
+
+    name, baud_rate = "trickle", 1_000_000
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.clock = self
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep_until(self, moment: float) -> None:
+        self.time = moment
+
+    def flush_input(self) -> None:
+        pass
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def read(self, size: int, deadline: float) -> bytes:
+        if size > len(self.answer):
+            self.time = deadline
+        got, self.answer = self.answer[:size], self.answer[size:]
+        return got
+
+
+def test_bytes_too_many_are_made_up_for_without_waiting_for_the_deadline(bus: ActuatorBus, line: VirtualLine) -> None:
+    address, size = bus.framing.telemetry_block
+    request = bus.framing.sync_read(IDS, address, size)
+    line.receive(request, line.now)
+    port = Trickle(b"\x00\x00\x00" + line.take(line.now + 1.0))
+    results = ActuatorBus(port, bus.framing).telemetry(IDS)
+    assert all(isinstance(result, Telemetry) for result in results.values())
+    wire = (len(request) + bus.framing.replies_size(6, size)) * 10e-6
+    assert port.time == pytest.approx(wire + bus.framing.reply_gap(6, size, 1_000_000))
+
+
 def test_an_echo_is_never_an_answer(bus: ActuatorBus, faults: Faults) -> None:
     truth = bus.telemetry(IDS)
     model = bus.read(1, "model_number")

@@ -1,5 +1,7 @@
 """The virtual Dynamixel servo rule by rule: memory, errors, modes, profiles, protections, and who answers when."""
 
+from dataclasses import replace
+
 import pytest
 
 from genba.drivers.bus import ActuatorBus, Fault
@@ -293,16 +295,6 @@ def test_the_bus_reads_merged_replies_and_goes_round_a_silent_servo(
     assert [i for i, result in results.items() if isinstance(result, Fault)] == [2]
 
 
-def test_a_reply_grown_by_stuffing_is_not_waited_for_longer(bus: ActuatorBus, line: VirtualLine) -> None:
-    bus.write(1, "operating_mode", 4)
-    bus.write(1, "position_offset", -131_073 - 2048)  # the position is FF FF FD FF on the wire
-    begun = line.now
-    result = bus.telemetry(IDS)[1]
-    assert isinstance(result, Telemetry)
-    assert result.position_ticks == -131_073
-    assert line.now - begun < 0.005
-
-
 def test_sync_and_bulk_writes(line: VirtualLine) -> None:
     values = {1: (2000).to_bytes(4, "little"), 4: (2100).to_bytes(4, "little")}
     assert answer(line, FRAMING.sync_write(116, values)) == b""
@@ -381,6 +373,8 @@ def test_a_backup_is_stored_and_restored(bus: ActuatorBus, line: VirtualLine) ->
     wait(bus, REBOOT_TIME)
     assert bus.read(1, "max_temperature") == 60
     assert error(line, encode(1, Instruction.CONTROL_TABLE_BACKUP, b"\x01CTRX")) == 4
+    bus.write(1, "torque_switch", 1)
+    assert error(line, FRAMING.backup(1, restore=True)) == 1
 
 
 def test_startup_configuration_restores_ram_and_switches_on(bus: ActuatorBus, line: VirtualLine) -> None:
@@ -484,6 +478,46 @@ def test_velocity_mode_turns_at_its_goal(bus: ActuatorBus) -> None:
     bus.write(1, "goal_velocity", 0)
     wait(bus, 1.0)
     assert abs(bus.read(1, "present_velocity")) <= 1
+
+
+def test_a_speed_is_approached_at_the_acceleration_of_the_profile(bus: ActuatorBus) -> None:
+    bus.write(1, "operating_mode", 1)
+    bus.write(1, "profile_acceleration", 10)  # 3.7451 rad/s2
+    bus.write(1, "torque_switch", 1)
+    bus.write(1, "goal_velocity", 200)
+    wait(bus, 0.5)
+    assert bus.read(1, "velocity_trajectory") == pytest.approx(0.5 * 3.7451 / 0.0239691, abs=1.0)
+    wait(bus, 1.0)
+    assert bus.read(1, "velocity_trajectory") == 200
+
+
+@pytest.mark.parametrize("actuator_id", [XL430, XL330, XM430])
+def test_settings_give_the_motor_the_gains_of_the_drive(
+    bus: ActuatorBus, robot: RobotDescription, line: VirtualLine, actuator_id: int
+) -> None:
+    drive = replace(robot.actuator_drives[0], position_gain=25.0, derivative_gain=8.0, max_duty=0.6)
+    for name, value in FRAMING.settings(drive).items():
+        bus.write(actuator_id, name, value)
+    bus.write(actuator_id, "torque_switch", 1)
+    command = line.servo(actuator_id).command(0.001)
+    assert command.position_gain == pytest.approx(25.0, abs=0.02)
+    assert command.derivative_gain == pytest.approx(8.0, abs=0.02)
+    assert command.torque_limit == pytest.approx(0.6, abs=0.001)
+
+
+def test_the_integral_term_moves_the_goal_up_to_the_whole_output(bus: ActuatorBus, line: VirtualLine) -> None:
+    plant = Placed(line)
+    line.plant = plant
+    bus.write(1, "position_p_gain", 400)
+    bus.write(1, "position_i_gain", 400)
+    bus.write(1, "torque_switch", 1)
+    bus.write(1, "goal_position", 2148)  # 100 ticks from where the joint is held
+    shift = 100 * 1.0 * 400 / 65536 / (400 / 128)  # ticks per ms
+    before = plant.commands[0].goal / TICK
+    wait(bus, 0.2)
+    assert plant.commands[0].goal / TICK - before == pytest.approx(200 * shift, rel=0.02)
+    wait(bus, 4.0)
+    assert plant.commands[0].goal / TICK == pytest.approx(100 + 885 / (400 / 128), abs=0.1)
 
 
 def test_pwm_mode_drives_at_its_duty(bus: ActuatorBus) -> None:
