@@ -210,7 +210,7 @@ class RequestParser:
         while True:
             start = buffer.find(HEADER)
             if start < 0:
-                del buffer[: len(buffer) - 3]
+                del buffer[: max(len(buffer) - 3, 0)]
                 break
             del buffer[:start]
             if len(buffer) < 7:

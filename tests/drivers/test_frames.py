@@ -146,7 +146,9 @@ def test_what_a_host_writes_a_servo_reads(
     except RefusedError:
         assert b"\xff\xff" in bytes((i, len(content) + 3, 3, address)) + content + b"\xff"
         return
-    (packet,) = dialect.listen().feed(request)
+    parser = dialect.listen()
+    (packet,) = [packet for byte in request for packet in parser.feed(bytes((byte,)))]
+    assert dialect.listen().feed(request) == [packet]
     assert (packet.actuator_id, packet.code) == (i, 3)
     assert packet.data.endswith(content)
 
