@@ -90,6 +90,11 @@ class Guide:
         state = self._station.state
         return (*state.joint_positions, state.gripper)
 
+    @property
+    def efforts(self) -> Vector:
+        """Torques estimated last, arm joints only, N m."""
+        return self._station.state.joint_efforts
+
     def toward(self, target: Sequence[float]) -> None:
         """One tick towards a target.
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from ..fitting import Fit
 
 POSES = ("park", "home")
+MEASURE_SPEED = 0.3  # share of the arm's limits at which it goes from place to place
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
-    """Calibrate a unit: as designed, by sweeping its joints by hand, or from LeRobot's file; moves nothing."""
+    """Calibrate a unit: as designed, by sweeping its joints by hand, from LeRobot's file; or measure its friction."""
     from contextlib import closing
 
     from ...robots.description import load_robot
@@ -31,9 +32,11 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from ..protocols import load_protocol
     from ..wired import bus_of, models_of
 
-    if options.sweep and options.lerobot is not None:
-        raise RefusedError("one way at a time: --sweep or --import")
+    if sum([options.sweep, options.measure, options.lerobot is not None]) > 1:
+        raise RefusedError("one way at a time: --sweep, --import or --measure")
     robot = load_robot(options.robot)
+    if options.measure:
+        return _measured(options, robot)
     wire = bus_of(robot)
     unit = options.unit or unit_of(options.port)
     place = options.file or calibration_path(robot.name, unit)
@@ -76,6 +79,26 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     if old:
         lines.append(f"the file it replaces is kept: {old}")
     return "\n".join(lines), 0
+
+
+def _measured(options: argparse.Namespace, robot: "RobotDescription") -> tuple[str, int]:
+    """Move each joint a little up and down, and say what it costs; no calibration is written."""
+    from ...robots.table import as_json, as_text
+    from ..friction import JointCost, measure
+    from ..guide import Guide
+    from ..lead import lead
+    from ..progress import bar
+
+    _options.confirm("each joint of the arm will move by 0.12 rad up and down, slowly", yes=options.yes)
+    costs: list[JointCost] = []
+    with bar(len(robot.joints), "measuring") as advance:
+
+        def work(guide: Guide) -> None:
+            costs.extend(measure(guide, on_joint=advance))
+
+        lead(robot, options.port, options.file, speed=MEASURE_SPEED, work=work)
+    rows = [cost.to_json() for cost in costs]
+    return as_json({"joints": rows}) if options.json else as_text(rows, json_wanted=False), 0
 
 
 def _swept(options: argparse.Namespace, robot: "RobotDescription", bus: "ActuatorBus", unit: str) -> "Fit":
@@ -174,5 +197,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pose", choices=POSES, default="park", help="pose you put the arm into; park if not given")
     parser.add_argument("--pose-seconds", type=float, metavar="SECONDS", help="how long that takes; until Enter")
     parser.add_argument("--import", dest="lerobot", type=Path, metavar="FILE.json", help="take a file of LeRobot")
-    parser.add_argument("--yes", action="store_true", help="change the servos' EEPROM where it must be, do not ask")
+    parser.add_argument(
+        "--measure", action="store_true", help="move each joint a little and tell its friction, weight and play"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask before moving or changing the servos' EEPROM")
     _options.machine(parser)

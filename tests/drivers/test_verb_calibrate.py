@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from genba.drivers.calibration import calibration_path, load_calibration, nomina
 from genba.drivers.fitting import OFFSET_SIGN
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
-from genba.drivers.virtual.plant import Motion
+from genba.drivers.virtual.plant import Motion, ServoPlant
 from genba.drivers.virtual.sim_port import SimPort
 from genba.robots import description
 from genba.robots.description import RobotDescription
@@ -295,6 +296,7 @@ def test_what_a_new_calibration_replaces_is_kept(
         (["--sweep"], "--seconds"),
         (["--sweep", "--seconds", "1"], "--pose-seconds"),
         (["--sweep", "--import", "x.json"], "one way"),
+        (["--sweep", "--measure"], "one way"),
         (["--import", "missing.json"], "missing.json"),
     ],
 )
@@ -310,10 +312,47 @@ def test_what_cannot_be_calibrated_is_refused(
     assert said.count("\n") == 1
 
 
-def test_a_horn_askew_is_told_of_the_sweep(line: VirtualLine, capsys: pytest.CaptureFixture[str]) -> None:
-    line.servos[1]._set("position_offset", 1000)
+def test_a_horn_askew_is_told_of_the_sweep(
+    robot: RobotDescription, line: VirtualLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert robot.bus is not None
+    row = nominal_calibration(robot).actuators[1]
+    away = row.upper_ticks + 300 - row.to_ticks(robot.home[1])  # counts by which its reading leaves the range
+    line.servos[1]._set("position_offset", OFFSET_SIGN.get(robot.bus.protocol, 1) * away)
     assert main(["calibrate", "--port", URL]) == 3
     assert "--sweep" in capsys.readouterr().err
+
+
+# ---- what a joint costs to move
+
+
+def test_friction_and_weight_of_every_joint_are_told_beside_the_design(
+    robot: RobotDescription,
+    line: VirtualLine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert isinstance(line.plant, ServoPlant)
+    drives = list(line.plant._drives)
+    drives[0] = replace(drives[0], friction=2.0 * drives[0].friction)  # a joint that is dry
+    monkeypatch.setattr(line.plant, "_drives", tuple(drives))
+    before = line.plant.motion().positions
+    command = ["calibrate", "--port", URL, "--measure", "--json"]
+    assert main(command) == 3
+    assert "--yes" in capsys.readouterr().err
+    assert line.plant.motion().positions == before
+    assert main([*command, "--yes"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    dry, *rest = json.loads(shown.out)["joints"]
+    assert [dry["joint"], *(row["joint"] for row in rest)] == list(robot.joint_names)
+    assert dry["friction"] == pytest.approx(2.0 * dry["friction_by_design"], rel=0.15)
+    for row in rest:
+        assert row["friction"] == pytest.approx(row["friction_by_design"], rel=0.1)
+    for row in (dry, *rest):
+        assert row["weight"] == pytest.approx(row["weight_by_design"], rel=0.05, abs=0.01)
+        assert 0.0 < row["reversal"] < 0.06
+    assert line.plant.motion().positions == pytest.approx(before, abs=0.1)  # held where it began, but for the sag
 
 
 # ---- files of LeRobot
