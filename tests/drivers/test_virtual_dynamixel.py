@@ -295,6 +295,14 @@ def test_the_bus_reads_merged_replies_and_goes_round_a_silent_servo(
     assert [i for i, result in results.items() if isinstance(result, Fault)] == [2]
 
 
+def test_a_servo_is_held_to_its_own_table_once_its_model_is_known(line: VirtualLine) -> None:
+    bus = ActuatorBus(SimPort("sim", line, 1_000_000, virtual_time=True), FRAMING)
+    bus.sync_write("goal_velocity", {1: 2000})  # an XL330 would take it
+    bus.know({1: 1060})
+    with pytest.raises(RefusedError, match=r"2000 is outside -1023\.\.1023"):
+        bus.sync_write("goal_velocity", {1: 2000})
+
+
 def test_sync_and_bulk_writes(line: VirtualLine) -> None:
     values = {1: (2000).to_bytes(4, "little"), 4: (2100).to_bytes(4, "little")}
     assert answer(line, FRAMING.sync_write(116, values)) == b""
@@ -496,6 +504,7 @@ def test_settings_give_the_motor_the_gains_of_the_drive(
     bus: ActuatorBus, robot: RobotDescription, line: VirtualLine, actuator_id: int
 ) -> None:
     drive = replace(robot.actuator_drives[0], position_gain=25.0, derivative_gain=8.0, max_duty=0.6)
+    line.servo(actuator_id).memory[98] = 0xFF  # a watchdog that has tripped
     for name, value in FRAMING.settings(drive).items():
         bus.write(actuator_id, name, value)
     bus.write(actuator_id, "torque_switch", 1)
