@@ -137,6 +137,17 @@ class Guide:
             "see whether something holds it, or go there by another way"
         )
 
+    def settle(self) -> bool:
+        """Stay at the target until the arm stands, or for a second; say whether it does."""
+        still = 0
+        target = self.target
+        for _ in range(int(STUCK_S / self.dt)):
+            self.toward(target)
+            still = still + 1 if self._standing() else 0
+            if still * self.dt >= SETTLE_S:
+                return True
+        return False
+
     def slide(self, way: Sequence[float]) -> None:
         """Move the tool straight, keeping its direction as far as the arm can.
 

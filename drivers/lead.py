@@ -1,8 +1,11 @@
 """Connect an arm, do one piece of work with it, and stop it, whatever the end is.
 
-    calibration fits? -> connect -> arm where it stands -> work -> stop, holding, read back -> report
+    calibration fits? -> connect -> arm where it stands -> work -> rest, holding, read back -> report
+                                                                | Ctrl-C, a fault: confirmed stop
 
-Arrival, Ctrl-C and a fault all end in the same confirmed stop; a stop that cannot be read back says so.
+A stop makes the measured position the goal, and a servo then sinks by what it needs to carry its load. An arm that has
+arrived keeps its goal instead, and the next command goes on from that goal: so many small commands let nothing creep,
+and what a gripper holds it goes on holding.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,10 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..robots.description import RobotDescription
-from ..robots.errors import GenbaError, SafetyError
+from ..robots.errors import GenbaError, RefusedError, SafetyError, TaskFailedError
 from ..robots.state import Vector
 from .arm import BenchArm, StopReport
-from .calibration import find_calibration
+from .bus import Fault
+from .calibration import TWO_PI, find_calibration
 from .guide import Guide, slowed
 from .ports import LinkLostError
 
@@ -36,7 +40,7 @@ class MoveReport:
         joint_positions: Measured, rad, by joint; the gripper last, in its own unit.
         tcp_position: Measured, m, base frame.
         seconds: Time under way.
-        stop_confirmed: Whether standstill was read back.
+        stop_confirmed: Whether it was read back that the arm stands and holds.
         limited_by: Limits of the envelope that changed a target, by number of ticks.
     """
 
@@ -60,7 +64,7 @@ class MoveReport:
 
 @contextmanager
 def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: float) -> Iterator[Guide]:
-    """Connect an arm, arm it where it stands, and stop it at the end, whatever the end is.
+    """Connect an arm, arm it where it stands, and leave it holding at the end, whatever the end is.
 
     Args:
         robot: The arm.
@@ -71,14 +75,21 @@ def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: f
     Raises:
         RefusedError: If the calibration or the speed does not fit; nothing has moved.
         InterruptedMoveError: On Ctrl-C; the arm has been stopped.
-        SafetyError: If the stop at the end could not be confirmed.
+        SafetyError: If that it holds could not be confirmed.
     """
     slowed(robot, speed)
     arm = BenchArm.open(robot, url, find_calibration(robot, url, calibration))
+    guide: Guide | None = None
+    rests = False
     try:
         arm.connect()
+        before = _held(arm)
         arm.arm()
-        yield Guide(arm, speed=speed)
+        guide = Guide(arm, speed=speed)
+        if before is not None:
+            guide.move_to(before)
+        yield guide
+        rests = resting(guide)
     except KeyboardInterrupt:
         stop = confirmed_stop(arm) if arm.state == "armed" else None
         if stop is not None and not stop.confirmed:
@@ -86,13 +97,53 @@ def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: f
         raise InterruptedMoveError(f"interrupted; {stop.text if stop else 'nothing was moved'}") from None
     except LinkLostError:
         raise  # there is nobody to be stopped any more; the servos hold their last goal
+    except (RefusedError, TaskFailedError):
+        rests = guide is not None and resting(guide)
+        raise
     except GenbaError as error:
         stop = confirmed_stop(arm) if arm.state == "armed" else None
         if stop is not None and not stop.confirmed:
             raise SafetyError(f"{error}; {stop.text}: cut the power") from error
         raise
     finally:
-        arm.close()
+        if rests:
+            arm.bus.close()
+        else:
+            arm.close()
+
+
+def _held(arm: BenchArm) -> Vector | None:
+    """Where an arm that holds itself is told to be, joints and gripper, rad; None where it is limp or elsewhere."""
+    ids = arm.robot.actuator_ids
+    switches = arm.bus.sync_read("torque_switch", ids)
+    goals = arm.bus.sync_read("goal_position", ids)
+    state = arm.read()
+    told = []
+    measured = (*state.joint_positions, state.gripper)
+    for row, at, reach in zip(arm.calibration.actuators, measured, arm.robot.limits.look_ahead, strict=True):
+        goal = goals[row.actuator_id]
+        if switches[row.actuator_id] != 1 or isinstance(goal, Fault):
+            return None
+        told.append(row.to_position(goal))
+        if abs(told[-1] - at) > reach:
+            return None
+    return tuple(told)
+
+
+def resting(guide: Guide) -> bool:
+    """Whether an arm stands and every servo holds, with torque, the goal that was sent last.
+
+    Args:
+        guide: Has brought the arm to its place.
+    """
+    arm = guide.arm
+    if arm.state != "armed" or not guide.settle():
+        return False
+    told = _held(arm)
+    if told is None:
+        return False
+    scale = [TWO_PI / row.ticks_per_turn for row in arm.calibration.actuators]
+    return all(abs(t - g) <= 1.5 * tick for t, g, tick in zip(told, guide.target, scale, strict=True))
 
 
 def _unconfirmed(arm: BenchArm, stop: StopReport) -> GenbaError:
@@ -127,18 +178,20 @@ def lead(
         work: Moves the arm.
 
     Raises:
-        SafetyError: If the stop at the end could not be confirmed.
+        SafetyError: If that it holds could not be confirmed.
     """
     with led(robot, url, calibration, speed=speed) as guide:
         work(guide)
-        stop = confirmed_stop(guide.arm)
-        if not stop.confirmed:
-            raise _unconfirmed(guide.arm, stop)
+        if not resting(guide):
+            stop = confirmed_stop(guide.arm)
+            if not stop.confirmed:
+                raise _unconfirmed(guide.arm, stop)
+        positions = guide.measured
         return MoveReport(
             robot=robot.name,
-            joint_positions=dict(zip(robot.actuator_names, stop.positions, strict=True)),
-            tcp_position=guide.kinematics.forward(stop.positions[:-1]).position,
+            joint_positions=dict(zip(robot.actuator_names, positions, strict=True)),
+            tcp_position=guide.kinematics.forward(positions[:-1]).position,
             seconds=guide.seconds,
-            stop_confirmed=stop.confirmed,
+            stop_confirmed=True,
             limited_by=dict(sorted(guide.reasons.items())),
         )
