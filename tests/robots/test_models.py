@@ -429,3 +429,12 @@ def test_missing_and_huge_descriptions_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", robot_names())
 def test_model_ships_inside_the_package(name: str) -> None:
     assert load_robot(name).urdf_path.resolve().is_relative_to(asset_root().resolve())
+
+
+@pytest.mark.parametrize("place", ["home", "park"])
+@pytest.mark.parametrize("name", robot_names())
+def test_home_and_park_lie_where_the_envelope_lets_the_tool_go(name: str, place: str) -> None:
+    robot = load_robot(name)
+    position = Kinematics(robot).forward(getattr(robot, place)).position
+    for low, at, high in zip(robot.limits.workspace_lower, position, robot.limits.workspace_upper, strict=True):
+        assert low <= at <= high
