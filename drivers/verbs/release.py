@@ -26,11 +26,16 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
             for row, result in zip(calibration.actuators, heard.values(), strict=True)
             if not isinstance(result, Fault)
         ]
-        drop = preview(robot, positions) if len(positions) == len(robot.actuator_ids) else None
-        told = str(drop) if drop else "not every servo answers, so how far the arm will fall is not known"
+        switches = arm.bus.sync_read("torque_switch", robot.actuator_ids)
+        limp = all(switch == 0 for switch in switches.values())  # a silent servo may hold torque
+        known = len(positions) == len(robot.actuator_ids) and not limp
+        drop = preview(robot, positions) if known else None
+        told = "not every servo answers, so how far the arm will fall is not known"
+        if limp or drop is not None:
+            told = str(drop or "no joint holds torque")
         if options.preview:
             return as_json({"drop": drop and drop.to_json(), "released": False}) if options.json else told, 0
-        _options.confirm(f"{told}: hold it", yes=options.yes)
+        _options.confirm(f"{told}: hold it", yes=options.yes or limp)
         arm.release()
     if options.json:
         return as_json({"drop": drop and drop.to_json(), "released": True}), 0

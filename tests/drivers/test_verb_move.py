@@ -358,6 +358,13 @@ def test_release_tells_the_drop_and_asks(line: VirtualLine, capsys: pytest.Captu
     assert torques(line) == {0}
 
 
+def test_an_arm_that_is_limp_is_released_without_a_question(
+    line: VirtualLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["release", URL]) == 0
+    assert "no joint holds torque" in capsys.readouterr().out
+
+
 def test_the_drop_that_was_told_is_the_drop_that_happens(
     robot: RobotDescription, line: VirtualLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
