@@ -1,5 +1,6 @@
 """Keep what a new calibration replaces: dated, in a folder beside it, never overwritten."""
 
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ FOLDER = "history"
 
 
 def keep_old(path: Path) -> Path | None:
-    """Copy a file that is about to be replaced.
+    """Copy a file that is about to be replaced, and see that its folder takes files, before anything else is changed.
 
     Args:
         path: The file.
@@ -18,15 +19,18 @@ def keep_old(path: Path) -> Path | None:
         The copy; None where there was no file.
 
     Raises:
-        RefusedError: If the copy cannot be written.
+        RefusedError: If the copy, or the file itself, cannot be written.
     """
-    if not path.is_file():
-        return None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if not path.is_file():
+            return None
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         copy = path.parent / FOLDER / f"{path.stem}-{written:%Y%m%d-%H%M%S-%f}{path.suffix}"
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     except OSError as error:
-        raise RefusedError(f"{path}: the file that is there cannot be kept ({error.strerror})") from error
+        raise RefusedError(f"{path}: cannot be written ({error.strerror}); name a file in another folder") from error
     return copy

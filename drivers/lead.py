@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..robots.description import RobotDescription
-from ..robots.errors import GenbaError, RefusedError, SafetyError, TaskFailedError
+from ..robots.errors import BusError, GenbaError, RefusedError, SafetyError, TaskFailedError
 from ..robots.state import Vector
 from .arm import BenchArm, StopReport
 from .bus import Fault
@@ -82,7 +82,7 @@ def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: f
     guide: Guide | None = None
     rests = False
     try:
-        arm.connect()
+        _connect(arm)
         before = _held(arm)
         arm.arm()
         guide = Guide(arm, speed=speed)
@@ -110,6 +110,18 @@ def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: f
             arm.bus.close()
         else:
             arm.close()
+
+
+def _connect(arm: BenchArm) -> None:
+    try:
+        arm.connect()
+    except LinkLostError:
+        raise
+    except BusError as error:
+        if "no answer" not in str(error):
+            raise
+        more = f"genba scan {arm.bus.port.name} --robot {arm.robot.name}"
+        raise BusError(f"{error}; {more} tells which of these it is") from error
 
 
 def _held(arm: BenchArm) -> Vector | None:

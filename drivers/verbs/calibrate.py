@@ -42,8 +42,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     place = options.file or calibration_path(robot.name, unit)
     port = open_port(options.port, wire.baud_rate)
     with closing(ActuatorBus(port, load_protocol(wire.protocol), models=models_of(robot))) as bus:
+        old = keep_old(place)
         if not options.sweep and options.lerobot is None:
-            old = keep_old(place)
             try:
                 calibration, path = calibrate_to_nominal(robot, bus, unit, options.file)
             except RefusedError as error:
@@ -58,7 +58,6 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
             if fitted.changes:
                 _options.confirm(f"the servos must be changed: {diff}", yes=options.yes)
             write(bus, fitted)
-            old = keep_old(place)
             path = calibration.save(place)
     if options.json:
         report = {

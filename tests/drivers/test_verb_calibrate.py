@@ -290,6 +290,24 @@ def test_what_a_new_calibration_replaces_is_kept(
     assert Path(str(second["replaced"])).read_text() == text
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_anything_changes(
+    robot: RobotDescription,
+    line: VirtualLine,
+    move: Callable[..., None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "taken").write_text("")
+    before = [bytes(s.memory[:50]) for s in line.servos]
+    move(hand(robot, pose_of(robot)))
+    for more in (SWEEP, ("calibrate", "--port", URL)):
+        assert main([*more, "--yes", "--file", str(tmp_path / "taken" / "arm.json")]) == 3
+        said = capsys.readouterr().err
+        assert "cannot be written" in said
+        assert said.count("\n") == 1
+    assert [bytes(s.memory[:50]) for s in line.servos] == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

@@ -149,6 +149,7 @@ def test_a_servo_that_is_not_there_is_named_by_its_joint(
     assert main(arguments(verb, robot, line)) == 4
     said = one_line(capsys)
     assert robot.actuator_names[2] in said or "servo 3" in said
+    assert ("genba scan" in said) == (verb in (*MOVES, *LONG))
     assert still(line)
 
 
