@@ -1,82 +1,110 @@
-"""What one bus cycle costs the host: genba's bus beside feetech-servo-sdk, on the same virtual bus in one run.
+"""What one bus cycle costs the host: genba's bus beside the vendors' clients and rustypot, on the same twin in one run.
 
-A cycle is one sync read of registers 56..70 and one sync write of the goals, six servos. The virtual servos live in
-a process of their own, so only the client's CPU time is counted. The clients take turns, and of each the round that
-was least disturbed counts: what else the machine does costs a sleeping client more than a spinning one.
+The virtual servos live in a process of their own, so only the client's CPU time is counted. The clients take turns,
+and of each the round that was least disturbed counts: what else the machine does costs a sleeping client more than a
+spinning one. A last table runs the whole arm at 100 Hz and tells how well the rate was kept.
 
-A second table runs the whole arm at 100 Hz on the same twin and tells how well the rate was kept.
-
-    python benchmarks/bus.py [seconds of the 100 Hz loop]
+    python benchmarks/bus.py [seconds of the 100 Hz loop, 0 for none]
 """
 
+import gc
 import sys
 import time
-from collections.abc import Callable
+from contextlib import closing
 
-import scservo_sdk  # type: ignore[import-untyped]
+from _bus_clients import BAUD_RATE, FAMILIES, IDS, Cycle, Family
+from _measure import Row, show
 
 from genba.drivers.arm import BenchArm
-from genba.drivers.bus import ActuatorBus, Fault
+from genba.drivers.bus import ActuatorBus
 from genba.drivers.ports import open_port
 from genba.drivers.protocols import load_protocol
 from genba.drivers.virtual.process import TwinProcess
+from genba.drivers.wired import bus_of
 from genba.robots.description import load_robot
 from genba.robots.envelope import SafetyEnvelope
 from genba.robots.kinematics import Kinematics
 
-IDS = (1, 2, 3, 4, 5, 6)
-BAUD_RATE = 1_000_000
-ROUNDS = 7
-WIRE_BYTES = (8 + 6) + 6 * (6 + 15) + (8 + 6 * 3)
+ROUNDS, CYCLES, WARM_UP = 7, 150, 20
+LATENCY = 0.0025  # s for which the adapter holds bytes back in the second run, as FTDI's timer at 2.5 ms does
 COMMAND = ("-m", "genba.drivers.virtual.serve")
 
-Cycle = Callable[[], None]
+Found = dict[str, tuple[float, float]]
 
 
-def genba_cycle(port: str) -> tuple[Cycle, Callable[[], None]]:
-    """A cycle of genba's bus, and how to close it."""
-    bus = ActuatorBus(open_port(port, BAUD_RATE), load_protocol("feetech_sts"))
-    goals = dict.fromkeys(IDS, 2048)
-
-    def cycle() -> None:
-        if any(isinstance(result, Fault) for result in bus.telemetry(IDS).values()):
-            raise RuntimeError("a servo was silent")
-        bus.sync_write("goal_position", goals)
-
-    return cycle, bus.close
-
-
-def sdk_cycle(port: str) -> tuple[Cycle, Callable[[], None]]:
-    """The same cycle by feetech-servo-sdk, and how to close it."""
-    handler = scservo_sdk.PortHandler(port)
-    handler.openPort()
-    handler.setBaudRate(BAUD_RATE)
-    packets = scservo_sdk.PacketHandler(0)
-    reader = scservo_sdk.GroupSyncRead(handler, packets, 56, 15)
-    writer = scservo_sdk.GroupSyncWrite(handler, packets, 42, 2)
-    for i in IDS:
-        reader.addParam(i)
-        writer.addParam(i, [0, 8])
-
-    def cycle() -> None:
-        reader.txRxPacket()
-        for i in IDS:
-            for address, size in ((56, 2), (58, 2), (60, 2), (62, 1), (63, 1), (65, 1), (69, 2)):
-                reader.getData(i, address, size)
-            writer.changeParam(i, [0, 8])
-        writer.txPacket()
-
-    return cycle, handler.closePort
-
-
-def measure(cycle: Cycle, count: int) -> tuple[float, float]:
+def measure(cycle: Cycle) -> tuple[float, float]:
     """CPU and wall time per cycle, s."""
-    for _ in range(20):
+    for _ in range(WARM_UP):
         cycle()
     wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(count):
+    for _ in range(CYCLES):
         cycle()
-    return (time.process_time() - cpu) / count, (time.perf_counter() - wall) / count
+    return (time.process_time() - cpu) / CYCLES, (time.perf_counter() - wall) / CYCLES
+
+
+def contest(family: Family, latency: float) -> Found:
+    """Least CPU and wall time per cycle of each client on one twin, s."""
+    rows: dict[str, list[tuple[float, float]]] = {name: [] for name in family.clients}
+    arguments = ("--robot", family.robot, "--serve", "pty", "--latency", str(latency))
+    with TwinProcess(arguments, command=COMMAND) as twin:
+        quicken(family, twin.port)
+        for _ in range(ROUNDS):
+            for name, client in family.clients.items():
+                cycle, close = client.start(twin.port)
+                rows[name].append(measure(cycle))
+                close()
+                del cycle, close
+                gc.collect()
+    return {name: (min(cpu for cpu, _ in found), min(wall for _, wall in found)) for name, found in rows.items()}
+
+
+def quicken(family: Family, port: str) -> None:
+    """Let the servos answer at once, as every arm that genba drives does."""
+    framing = load_protocol(bus_of(load_robot(family.robot)).protocol)
+    with closing(ActuatorBus(open_port(port, BAUD_RATE), framing)) as bus:
+        for i in IDS:
+            bus.write(i, "return_delay", 0)
+
+
+def compare(title: str, family: Family) -> None:
+    """Run one family at both latencies and print its tables."""
+    wanted = []
+    print(f"\n### {title}\n")
+    print("| adapter | client | byte times | CPU per cycle us | wall us | share of the wire rate | CPU ratio |")
+    print("|---|---|---|---|---|---|---|")
+    for latency in (0.0, LATENCY):
+        found = contest(family, latency)
+        vendor = found[family.vendor][0]
+        adapter = f"{latency * 1e3:.1f} ms" if latency else "no latency"
+        for name, (cpu, wall) in found.items():
+            size = family.clients[name].byte_times
+            share = size * 10.0 / BAUD_RATE / wall
+            print(
+                f"| {adapter} | {name} | {size} | {cpu * 1e6:.0f} | {wall * 1e6:.0f} | {share:.0%} | "
+                f"{vendor / cpu:.1f} |"
+            )
+            if name.startswith("genba") and not latency:
+                wanted.append(
+                    Row(
+                        what=f"{name}: share of the wire rate",
+                        measured=share * 100.0,
+                        wanted=90.0,
+                        unit="%",
+                        least=True,
+                    )
+                )
+        own = found["genba"][0]
+        if latency:
+            ratio = own / vendor
+            wanted.append(
+                Row(what=f"genba: CPU against {family.vendor}, {adapter}", measured=ratio, wanted=1 / 20, unit="x")
+            )
+        for name, (cpu, _) in found.items():
+            if name.startswith("rustypot"):
+                wanted.append(
+                    Row(what=f"genba: CPU against {name}, {adapter}", measured=own / cpu, wanted=1.5, unit="x")
+                )
+    show(title, wanted)
 
 
 def loop(seconds: float, rate_hz: float = 100.0) -> None:
@@ -108,27 +136,12 @@ def loop(seconds: float, rate_hz: float = 100.0) -> None:
 
 
 def main() -> None:
-    """Print both tables."""
-    wire = WIRE_BYTES * 10.0 / BAUD_RATE
-    print(f"pure wire time of a cycle: {wire * 1e6:.0f} us ({WIRE_BYTES} bytes at {BAUD_RATE} baud)\n")
-    print("| bus latency | client | CPU per cycle us | wall us | share of the wire rate | CPU ratio |")
-    print("|---|---|---|---|---|---|")
-    for latency in (0.0, 0.0025):
-        rows: dict[str, list[tuple[float, float]]] = {"feetech-servo-sdk": [], "genba": []}
-        arguments = ("--serve", "pty", "--latency", str(latency))
-        with TwinProcess(arguments, command=COMMAND) as twin:
-            for _ in range(ROUNDS):
-                for name, make in (("feetech-servo-sdk", sdk_cycle), ("genba", genba_cycle)):
-                    cycle, close = make(twin.port)
-                    rows[name].append(measure(cycle, 200))
-                    close()
-        cpu = {name: min(row[0] for row in found) for name, found in rows.items()}
-        for name, found in rows.items():
-            wall = min(row[1] for row in found)
-            ratio = cpu["feetech-servo-sdk"] / cpu[name]
-            title = f"{latency * 1e3:.1f} ms" if latency else "slots only"
-            print(f"| {title} | {name} | {cpu[name] * 1e6:.0f} | {wall * 1e6:.0f} | {wire / wall:.0%} | {ratio:.1f} |")
-    loop(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0)
+    """Print all tables."""
+    for title, family in FAMILIES.items():
+        compare(title, family)
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+    if seconds:
+        loop(seconds)
 
 
 if __name__ == "__main__":
