@@ -25,7 +25,7 @@ from ..task import TrueTool
 WIDTH = 0.024  # m, edge of a part
 MASS = 0.037  # kg, aluminium
 FLOOR, RIM, WALL = 0.001, 0.006, 0.003  # m, of a bin
-PITCH, STAGGER = 0.036, 0.012  # m between the places in a bin, along its y and to either side
+PITCH, STAGGER = 0.030, 0.016  # m between the places in a bin, along its y and to either side
 INNER = (0.102, 0.118)  # m, free width of a bin along its x and y
 ARC = 0.168  # m along the arc from the middle of the reach to the middle of a bin
 LYING = 0.002  # m by which a part may seem to be off the floor it lies on
