@@ -44,12 +44,14 @@ class Report(NamedTuple):
         activity: What it does.
         executed: Number of the last queued command that was carried out.
         alarms: What it complains of, each with its cure; empty when nothing.
+        steps: Numbers that change while it moves, in whatever unit; told even while it is held.
     """
 
     joints: tuple[float, ...] | None = None
     activity: Activity | None = None
     executed: int | None = None
     alarms: tuple[str, ...] | None = None
+    steps: tuple[float, ...] | None = None
 
 
 class Event(NamedTuple):
@@ -143,6 +145,9 @@ class Language(Protocol):
 
     def poll(self, number: int) -> tuple[Request, ...]:
         """Ask for the state; the reports of all answers together hold joints, activity and alarms."""
+
+    def watch(self, number: int) -> tuple[Request, ...]:
+        """Ask whether it moves, by requests that are answered even while it is held; their reports hold steps."""
 
     def fences(self, number: int) -> tuple[Request, ...]:
         """Requests that change nothing and whose answers differ from each other."""

@@ -123,7 +123,8 @@ def _event(answer: Frame) -> Event:
         values = struct.unpack("<8f", data)
         if not all(map(math.isfinite, values)):
             return Event(Kind.ACCEPTED, tag)
-        return Event(Kind.STATE, tag, report=Report(joints=tuple(map(math.radians, values[4:]))))
+        joints = tuple(map(math.radians, values[4:]))
+        return Event(Kind.STATE, tag, report=Report(joints=joints, steps=joints))
     if control == READ and code == Code.ALARMS:
         return Event(Kind.STATE, tag, report=Report(alarms=alarm_texts(data)))
     if control == READ and code == Code.QUEUE_DONE:
@@ -183,6 +184,11 @@ class Dobot:
         """Ask for the pose, what of the queue is done, and the alarms."""
         del number
         return (_request(Code.POSE), _request(Code.QUEUE_DONE), _request(Code.ALARMS))
+
+    def watch(self, number: int) -> tuple[Request, ...]:
+        """Ask for the pose, with another question between two of them."""
+        del number
+        return (_request(Code.POSE), _request(Code.QUEUE_DONE))
 
     def fences(self, number: int) -> tuple[Request, ...]:
         """Ask for the version, the room in the queue, and the speed."""

@@ -23,6 +23,7 @@ from ._lines import LineParser, checked_move
 
 LETTERS = ("X", "Y", "Z", "A", "B", "C")
 HOMING = 120.0  # s that a homing cycle may take
+RESTART = 2.0  # s until it is there again
 PLANNED = 5.0  # s until a full planner has room for another line
 
 ERRORS = {
@@ -90,7 +91,7 @@ def _read(line: str) -> Event | None:
             return None
         joints = tuple(math.radians(float(value)) for value in found[2].split(","))
         alarms = (LOCKED,) if activity is Activity.ALARM else ()
-        return Event(Kind.STATE, "?", line, Report(joints=joints, activity=activity, alarms=alarms))
+        return Event(Kind.STATE, "?", line, Report(joints, activity, None, alarms, steps=joints))
     if _BANNER.fullmatch(line):
         return Event(Kind.READY, text=line)
     return Event(Kind.NOTE, text=line) if _NOTE.fullmatch(line) else None
@@ -100,7 +101,7 @@ class Grbl:
     """A `Language`."""
 
     name = "grbl"
-    traits = Traits(buffer=127, ahead=4, letters=LETTERS)  # GRBL's ring of 128 bytes holds 127
+    traits = Traits(ahead=4, letters=LETTERS)
 
     def parser(self) -> LineParser:
         """Return a parser for the answers of one controller."""
@@ -115,6 +116,10 @@ class Grbl:
         """Ask for a report."""
         del number
         return (_byte(b"?", tag="?"),)
+
+    def watch(self, number: int) -> tuple[Request, ...]:
+        """Ask for a report."""
+        return self.poll(number)
 
     def fences(self, number: int) -> tuple[Request, ...]:
         """A report, and a line that does nothing."""
@@ -161,7 +166,7 @@ class Grbl:
     def reset(self, number: int) -> tuple[Request, ...]:
         """Start anew; while it moves this costs the position (alarm 3)."""
         del number
-        return (_byte(b"\x18", tag="ready"),)
+        return (_byte(b"\x18", tag="ready", patience=RESTART),)
 
     def tool(self, number: int, *, pump: bool, closed: bool) -> tuple[Request, ...]:
         """Switch the spindle output, where gripper and pump are."""
@@ -169,8 +174,8 @@ class Grbl:
         return (_line("M3 S1000" if closed else "M5", PLANNED),)
 
 
-def _byte(data: bytes, *, tag: str = "") -> Request:
-    return Request(data, tag)
+def _byte(data: bytes, *, tag: str = "", patience: float = 0.0) -> Request:
+    return Request(data, tag, patience=patience)
 
 
 def _line(text: str, patience: float = 0.0) -> Request:

@@ -4,9 +4,10 @@
     #26 P2220 LF                          $26 ok X180.0000 Y0.0000 Z150.0000 LF
     @1 LF  it has started    @6 N0 V1  limit switch    @9 V0  motion finished
 
-Written from firmware 4.2, which is GRBL 0.9 inside; its one-byte commands `?` `!` `~` 0x18 work, too. Four of its ways
+Written from firmware 4.2, which is GRBL 0.9 inside; its one-byte commands `?` `!` `~` 0x18 work, too. Five of its ways
 decide how it is driven:
 
+- While it is held no line is answered, only `?`.
 - `ok` to any G or M line comes only when the arm stands again, `ok` to a P line at once.
 - It remembers the answers to 20 lines; when more are sent while it moves, the oldest are never given.
 - A reset empties the planner but not the lines behind it, which then run: no more may be sent than the planner takes.
@@ -30,6 +31,7 @@ from ._lines import LineParser, checked_move
 BASE_HEIGHT, SHOULDER, LOWER, UPPER, FRONT, DOWN = 0.1066, 0.0132, 0.14207, 0.15881, 0.05655, 0.07455
 NUMBERS = 9999
 UNTIL_IDLE = 60.0  # s that an answer may take which comes when the arm stands again
+RESTART = 2.0  # s until the planner is there again
 FASTEST = 30_000  # mm/min
 
 ERRORS = {
@@ -52,7 +54,7 @@ ACTIVITIES = {
 _ANSWER = re.compile(r"\$(\d{1,4}) (?:(ok)|E(\d{2}))(?: (.*))?")
 _POINT = re.compile(r"X(-?\d+\.\d{4}) Y(-?\d+\.\d{4}) Z(-?\d+\.\d{4})")
 _STATUS = re.compile(
-    r"<(Idle|Run|Hold|Door|Home|Alarm|Check),MPos:-?\d+\.\d{3},-?\d+\.\d{3},-?\d+\.\d{3},"
+    r"<(Idle|Run|Hold|Door|Home|Alarm|Check),MPos:(-?\d+\.\d{3}),(-?\d+\.\d{3}),(-?\d+\.\d{3}),"
     r"WPos:-?\d+\.\d{3},-?\d+\.\d{3},-?\d+\.\d{3}>"
 )
 _NEWS = re.compile(r"@[3-9]( [A-Z]-?\d+(\.\d+)?)*|\[.*\]")
@@ -121,10 +123,11 @@ def _read(line: str) -> Event | None:
         return Event(Kind.STATE, f"${number}", rest, Report(joints=angles) if angles else None)
     if status := _STATUS.fullmatch(line):
         activity = ACTIVITIES[status[1]]
+        steps = tuple(float(value) for value in status.groups()[1:])
         alarms = ("the arm is locked by an alarm: clear it",) if activity is Activity.ALARM else ()
-        return Event(Kind.STATE, "?", line, Report(activity=activity, alarms=alarms))
+        return Event(Kind.STATE, "?", line, Report(activity=activity, alarms=alarms, steps=steps))
     if line == "E23 buffer full":
-        return Event(Kind.ALARM, text=f"a line was lost: {_error(23)}")
+        return Event(Kind.NOTE, text=f"a line was lost: {_error(23)}")
     if line.startswith("ALARM: "):
         return Event(Kind.ALARM, text=f"{line[7:].lower()}: clear the alarm")
     return Event(Kind.NOTE, text=line) if _NEWS.fullmatch(line) else None
@@ -151,6 +154,11 @@ class UArm:
     def poll(self, number: int) -> tuple[Request, ...]:
         """Ask what the encoders see, and what the planner does."""
         return (_asked(number, "P2220"), _byte("?", tag="?"))
+
+    def watch(self, number: int) -> tuple[Request, ...]:
+        """Ask the planner only."""
+        del number
+        return (_byte("?", tag="?"),)
 
     def fences(self, number: int) -> tuple[Request, ...]:
         """Ask for the tool mode, which is numbered and so differs from all else."""
@@ -194,15 +202,15 @@ class UArm:
     def reset(self, number: int) -> tuple[Request, ...]:
         """Start the planner anew; lines that wait behind it are not forgotten."""
         del number
-        return (_byte("\x18", tag="ready"),)
+        return (_byte("\x18", tag="ready", patience=RESTART),)
 
     def tool(self, number: int, *, pump: bool, closed: bool) -> tuple[Request, ...]:
         """Close or open the gripper, or switch the pump on or off."""
         return (_obeyed(number, f"{'M2231' if pump else 'M2232'} V{int(closed)}"),)
 
 
-def _byte(character: str, *, tag: str = "") -> Request:
-    return Request(character.encode("ascii"), tag)
+def _byte(character: str, *, tag: str = "", patience: float = 0.0) -> Request:
+    return Request(character.encode("ascii"), tag, patience=patience)
 
 
 def _asked(number: int, text: str) -> Request:

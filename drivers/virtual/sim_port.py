@@ -4,15 +4,39 @@ In wall time the line is brought up to date whenever the port is used. In virtua
 `sleep_until` moves the clock of the line itself, so runs are exact and as fast as the plant.
 """
 
+from typing import Protocol
+
 from ..pace import Clock, WallClock
 from ..ports import LinkLostError
-from .line import VirtualLine
+from .faults import Faults
+
+
+class Line(Protocol):
+    """A wire with what hangs on it: servos, or one controller."""
+
+    faults: Faults
+    now: float
+
+    def start(self, now: float) -> None:
+        """Set the line's clock, as when it joins the wall's."""
+
+    def receive(self, data: bytes, now: float, baud_rate: int | None = None) -> None:
+        """Take bytes from the host."""
+
+    def next_due(self) -> float | None:
+        """When something is next to be looked at, s; None while all is quiet."""
+
+    def take(self, now: float) -> bytes:
+        """Bytes that have reached the host by now."""
+
+    def step(self, now: float) -> None:
+        """Let what hangs on it live until now."""
 
 
 class VirtualClock:
     """The clock of one line; sleeping on it lets the plant live."""
 
-    def __init__(self, line: VirtualLine) -> None:
+    def __init__(self, line: Line) -> None:
         """Share the line's time."""
         self._line = line
 
@@ -28,9 +52,9 @@ class VirtualClock:
 
 
 class SimPort:
-    """A `Port` onto a `VirtualLine`."""
+    """A `Port` onto a virtual line."""
 
-    def __init__(self, name: str, line: VirtualLine, baud_rate: int, *, virtual_time: bool = False) -> None:
+    def __init__(self, name: str, line: Line, baud_rate: int, *, virtual_time: bool = False) -> None:
         """Join port and line.
 
         Args:
