@@ -20,6 +20,8 @@ from .ports import Port
 MARGIN = 0.1  # s beyond wire time and the controller's own: USB frames, latency timers, a busy machine
 LONGEST_ANSWER = 80  # bytes, for the wire time of an answer
 QUIET = 0.005  # s beyond wire time after which no answer is on its way
+AGAIN = 3  # times a byte that asks is repeated beyond what doubts demand
+MOST_OLD = 3  # old answers to a byte that may come at once: a controller gives one report to any number of them
 KEPT_NEWS = 100
 
 
@@ -160,31 +162,44 @@ class Answers:
         if not request.tag:
             self._send(request)
             return None
-        rounds = 1
         doubt = None if request.unique else self._doubts.get(request.tag)
+        if doubt is not None and not request.room:
+            return self._ask_again(request, doubt.count)
         if doubt is not None:
-            if request.room:
-                self._fence(request.tag)
-            else:
-                rounds += doubt.count
-                self.statistics.fences += doubt.count
-        for _ in range(rounds):
-            sent = self._send(request)
-            self._wait(sent)
-        if rounds > 1:  # where old answers did come, as many new ones are still on their way
-            quiet = self.port.clock.now() + 2.0 * LONGEST_ANSWER * self._byte_time + QUIET
-            while self.port.clock.now() < quiet:
-                self._listen(quiet)
+            self._fence(request.tag)
+        sent = self._send(request)
+        self._wait(sent)
         self._settled(sent)
+        return sent.event
+
+    def _ask_again(self, request: Request, old: int) -> Event | None:
+        """Ask by one byte until one more answer has come than old ones may come; the last was asked for just now."""
+        self.statistics.fences += old
+        came = 0
+        for count in range(1, old + AGAIN + 1):
+            sent = self._send(request)
+            try:
+                self._wait(sent)
+            except SilentError:
+                if count == old + AGAIN:
+                    raise
+                continue
+            came += 1
+            if came > old:
+                break
+        # Where old answers did come, as many new ones are still on their way.
+        quiet = self.port.clock.now() + 2.0 * LONGEST_ANSWER * self._byte_time + QUIET
+        while self.port.clock.now() < quiet:
+            self._listen(quiet)
+        self._settled(sent)
+        self._doubts[request.tag].count = min(max(count - came, 1), MOST_OLD)
         return sent.event
 
     def _fence(self, tag: str) -> None:
         """Ask something else, until no old answer of a tag can be on the wire."""
-        tried = 0
         for fence in self._made(self.language.fences):
             if fence.tag == tag or (fence.room and fence.tag in self._doubts):
                 continue
-            tried += 1
             self.statistics.fences += 1
             try:
                 self._ask(fence)
@@ -193,7 +208,8 @@ class Answers:
             if tag not in self._doubts:
                 return
         raise SilentError(
-            f"{self._name()} does not answer {tried} questions in a row: check cable and power, or wait until it stands"
+            f"{self._name()} answers no question that tells old answers from new ones: wait until it stands, then "
+            "check cable and power"
         )
 
     # ---- in
@@ -290,7 +306,7 @@ class Answers:
         if not sent.request.unique:
             before = self._doubts.get(sent.request.tag)
             count = 2 + (before.count if before else 0)
-            self._doubts[sent.request.tag] = Doubt(sent.order, count, blocked=sent.request.room > 0)
+            self._doubts[sent.request.tag] = Doubt(sent.order, min(count, MOST_OLD), blocked=sent.request.room > 0)
 
     def _name(self) -> str:
         return f"the {self.language.name} controller on {self.port.name}"

@@ -191,9 +191,10 @@ class Dobot:
         return (_request(Code.POSE), _request(Code.QUEUE_DONE))
 
     def fences(self, number: int) -> tuple[Request, ...]:
-        """Ask for the version, the room in the queue, and the speed."""
+        """Ask for what does not change."""
         del number
-        return (_request(Code.VERSION), _request(Code.QUEUE_ROOM), _request(Code.SPEED_RATIO))
+        asked = (Code.VERSION, Code.QUEUE_ROOM, Code.SPEED_RATIO, Code.JUMP, Code.LINE_SPEEDS, Code.SUCTION)
+        return tuple(_request(code) for code in asked)
 
     def move(self, number: int, start: Sequence[float], goal: Sequence[float], duration: float) -> tuple[Request, ...]:
         """Move all joints to a goal, point to point; the joint with the longest way sets the speed."""
