@@ -5,6 +5,7 @@
 A servo obeys its last goal for ever, so safety lies in what the last goal may be: it is never farther from the
 measured position than the arm's `look_ahead`, the first goal is the measured position, read back before torque, and
 every stop is a hold at the measured position that is confirmed by reading back. Torque goes off only by `release`.
+Servos that have a watchdog stop by themselves when this host falls silent while it is armed (`dead_man`).
 """
 
 import logging
@@ -196,7 +197,8 @@ class BenchArm:
     def arm(self) -> None:
         """Set gains, make each goal the present position, read it back, and only then switch torque on.
 
-        It may be called again at any time: it then makes the arm hold where it is, as before a new episode.
+        Watchdogs come last, and one that has tripped is cleared before goals are written. `arm` may be called again at
+        any time: it then makes the arm hold where it is, as before a new episode.
 
         Raises:
             BusError: If a servo does not hold what was written; torque of the servos after it stays off.
@@ -216,6 +218,7 @@ class BenchArm:
             if abs(again - present) > 2 * STILL_TICKS:
                 raise SafetyError(f"{row.joint} (id {i}) moves while it is to be armed: hold it still, then arm again")
             bus.write(i, "torque_switch", 1)
+        bus.dead_man.set(self._ids)
         self._watch.forget()
         self._watch.refresh()
         self._goals, self._rest = list(self._watch.ticks), None
@@ -235,6 +238,7 @@ class BenchArm:
         before = self.state
         if before != "closed":
             self.state = "stopped"
+        self.bus.dead_man.stays = True  # until it is known that the arm stands
         try:
             return self._stop(driven=before in ("armed", "stopped"))
         except BusError as error:
@@ -275,6 +279,7 @@ class BenchArm:
                     problem = f"{', '.join(limp)} without torque"
                     break
                 if not wrong:
+                    self.bus.dead_man.clear(self._ids)
                     return StopReport(confirmed=True, positions=self._watch.positions, text="stopped, holding")
                 problem, still = f"goal of {', '.join(wrong)} not taken", 0
                 self._send(list(self._watch.ticks))
@@ -298,6 +303,7 @@ class BenchArm:
                 self.bus.write(i, "torque_switch", 0)
             except BusError:
                 failed.append(f"{name} (id {i})")
+        self.bus.dead_man.clear(self._ids)
         if self.state != "closed":
             self.state = "connected"
         if failed:
@@ -385,7 +391,8 @@ class BenchArm:
                 near = min(max(near, row.lower_ticks), row.upper_ticks)
             bounded.append(near)
         self.clamps += bounded != goals
-        self.bus.sync_write("goal_position", dict(zip(self._ids, bounded, strict=True)))
+        told = dict(zip(self._ids, bounded, strict=True))
+        self.bus.dead_man.rouse(self._ids, lambda: self.bus.sync_write("goal_position", told))
         self._goals = bounded
 
     def _take(self) -> ArmState:

@@ -6,8 +6,10 @@ each is held to its own table where its model is known.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from ..robots.errors import BusError, RefusedError
+from .dead_man import DeadMan
 from .exchange import MARGIN, PATIENCE, BusStatistics, Exchanges, Fault
 from .framing import Framing, Packet, Telemetry
 from .ports import Port
@@ -19,7 +21,12 @@ CACHED = 64  # requests kept as bytes, and registers looked up for several servo
 
 
 class ActuatorBus(Exchanges):
-    """Servos of one protocol on one port."""
+    """Servos of one protocol on one port.
+
+    Attributes:
+        models: Model number of each servo by id, as far as they are known.
+        dead_man: The watchdogs of the servos.
+    """
 
     def __init__(
         self, port: Port, framing: Framing, *, models: Mapping[int, int] | None = None, margin: float = MARGIN
@@ -37,6 +44,7 @@ class ActuatorBus(Exchanges):
         self._tables: dict[int, RegisterTable] = {}
         self._requests: dict[tuple[tuple[int, ...], int, int], bytes] = {}
         self._known: dict[tuple[tuple[int, ...], str], tuple[Register, ...]] = {}
+        self.dead_man = DeadMan(self)
         self.know(models or {})
 
     def know(self, models: Mapping[int, int]) -> None:
@@ -272,7 +280,9 @@ class ActuatorBus(Exchanges):
         return [i for i in actuator_ids if not isinstance(self.ping(i, margin=self.margin), Fault)]
 
     def close(self) -> None:
-        """Give the port back; the servos stay as they are."""
+        """Give the port back; but for a watchdog that is switched off, the servos stay as they are."""
+        with suppress(BusError):
+            self.dead_man.leave()
         self.port.close()
 
     def _entries(self, actuator_ids: tuple[int, ...], register: str) -> tuple[Register, ...]:

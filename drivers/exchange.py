@@ -70,6 +70,7 @@ class Exchanges:
         framing: How its servos speak.
         margin: Patience beyond wire time, s.
         statistics: What happened so far.
+        silence: Longest time between two requests since it was set to 0, s; infinite before the first.
     """
 
     def __init__(self, port: Port, framing: Framing, margin: float) -> None:
@@ -78,6 +79,8 @@ class Exchanges:
         self.framing = framing
         self.margin = margin
         self.statistics = BusStatistics()
+        self.silence = 0.0
+        self._spoke = float("-inf")
         self._byte_time = 10.0 / port.baud_rate
         self._avoid: list[int] = []
         self._held_back = False  # whether an adapter delivers all replies at once and late, as FTDI's timer does
@@ -95,6 +98,8 @@ class Exchanges:
         clock = port.clock
         wire = (len(request) + total) * self._byte_time + self.framing.reply_gap(count, size, port.baud_rate)
         begun = clock.now()
+        self.silence = max(self.silence, begun - self._spoke)
+        self._spoke = begun
         deadline = begun + wire + (self.margin if margin is None else margin)
         port.write(request)
         if count > 1 and not self._held_back:

@@ -87,6 +87,13 @@ class Framing(Protocol):
         """The register that holds the condition bits; None where the status byte itself does."""
 
     @property
+    def watchdog(self) -> tuple[str, float] | None:
+        """The register by which a servo stops when the host falls silent, and s of silence per count, 0 being off.
+
+        None where servos have none.
+        """
+
+    @property
     def chained(self) -> bool:
         """Whether each reply to a sync read waits for the one before, so that a silent servo silences those after."""
 

@@ -104,6 +104,7 @@ class Dynamixel2:
     registers: ClassVar[RegisterTable] = SHARED
     models: ClassVar[Mapping[str, int]] = {model.name: model.number for model in MODELS}
     condition_register: ClassVar[str] = "hardware_error"
+    watchdog: ClassVar[tuple[str, float]] = ("bus_watchdog", 0.02)
     chained: ClassVar[bool] = True
     ping_size: ClassVar[int] = 3
     broadcast_id: ClassVar[int] = BROADCAST

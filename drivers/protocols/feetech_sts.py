@@ -62,6 +62,7 @@ class FeetechSts:
     registers: RegisterTable = REGISTERS
     models: Mapping[str, int] = MODELS
     condition_register = None
+    watchdog = None
     chained = False
     ping_size = 0
     broadcast_id = BROADCAST
