@@ -3,6 +3,7 @@
     /dev/ttyACM0  COM5  socket://127.0.0.1:7000  rfc2217://...       what pyserial knows
     genba-sim://so101?ids=1,2&seed=3&time=virtual                    virtual servos in this process
     genba-sim://so101?drop=0.01&late=0.005                           on a bad wire: chances per reply
+    genba-sim://grbl?time=virtual                                    a bare controller, by its command language
 
 Where the operating system has `poll`, a read sleeps in it; it never spins. Modem lines are never touched, because a
 pseudo terminal has none. However a cable is pulled - pyserial has three ways to say so - it becomes `LinkLostError`.
@@ -199,10 +200,12 @@ def open_port(url: str, baud_rate: int) -> Port:
 
 
 def _open_sim(url: str, baud_rate: int) -> Port:
-    from ..robots.description import load_robot
+    from ..robots.description import load_robot, robot_names
+    from .protocols import language_names
+    from .virtual.controller import ControllerLine, load_controller
     from .virtual.faults import Faults
     from .virtual.line import VirtualLine
-    from .virtual.sim_port import SimPort
+    from .virtual.sim_port import Line, SimPort
 
     parts = urlsplit(url)
     known = {"ids", "seed", "time", *CHANCES}
@@ -221,7 +224,15 @@ def _open_sim(url: str, baud_rate: int) -> Port:
     for name in CHANCES:
         if name in options:
             setattr(faults, name, _chance(url, name, options[name]))
-    line = VirtualLine(load_robot(parts.netloc), ids=ids, faults=faults)
+    line: Line
+    language = parts.netloc
+    if language in robot_names():
+        robot = load_robot(language)
+        language = robot.bus.protocol if robot.bus is not None else ""
+    if language in language_names():
+        line = ControllerLine(load_controller(language), faults=faults)
+    else:
+        line = VirtualLine(load_robot(parts.netloc), ids=ids, faults=faults)
     return SimPort(url, line, baud_rate, virtual_time=options.get("time") == "virtual")
 
 

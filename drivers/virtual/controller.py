@@ -7,8 +7,13 @@ reorder.
 
 from bisect import insort
 from collections import deque
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
 from typing import Protocol
 
+from ...robots.errors import RefusedError, UnknownNameError
+from ..protocols import language_names
 from .faults import Faults
 from .planner import PERIOD, Planner
 
@@ -31,6 +36,24 @@ class Controller(Protocol):
 
     def passed(self) -> list[bytes]:
         """A `PERIOD` of the planner has passed: return messages that nobody asked for."""
+
+
+def load_controller(name: str) -> Controller:
+    """Build a virtual controller.
+
+    Args:
+        name: Its command language.
+
+    Raises:
+        UnknownNameError: If no language has that name.
+        RefusedError: If nobody has built a virtual controller for it.
+    """
+    if name not in language_names():
+        raise UnknownNameError("controller", name, language_names())
+    if not (Path(str(files(__package__))) / f"{name}.py").is_file():
+        raise RefusedError(f"there is no virtual {name} controller: connect a real one")
+    controller: Controller = import_module(f".{name}", __package__).CONTROLLER()
+    return controller
 
 
 class ControllerLine:

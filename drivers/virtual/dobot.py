@@ -227,3 +227,6 @@ class VirtualDobot:
 
 def _between(value: float, low: float, high: float) -> float:
     return min(max(value, low), high) if math.isfinite(value) else low
+
+
+CONTROLLER = VirtualDobot

@@ -364,3 +364,6 @@ class VirtualGrbl:
     def _limits(self) -> None:
         count = range(len(self.axes))
         self.planner.limit([self.settings[110 + k] / 60.0 for k in count], [self.settings[120 + k] for k in count])
+
+
+CONTROLLER = VirtualGrbl

@@ -20,10 +20,13 @@ from typing import Protocol
 
 from ...robots.description import RobotDescription, load_robot
 from ...robots.errors import GenbaError, RefusedError
+from ..protocols import language_names
 from ..senses import SenseServer
+from .controller import ControllerLine, load_controller
 from .faults import Faults
 from .line import VirtualLine
 from .plant import Plant
+from .sim_port import Line
 
 IDLE_STEP = 0.01  # s between steps of the plant while the wire is quiet
 KINDS = ("pty", "tcp")
@@ -193,15 +196,49 @@ def serve(
     Raises:
         RefusedError: If the kind, an id or the rate does not exist.
     """
+    if robot.bus is not None and robot.bus.protocol in language_names():
+        serve_controller(robot.bus.protocol, kind=kind, faults=faults, latency=latency, announce=announce)
+        return
+    now = time.perf_counter()
+    line = VirtualLine(robot, ids=ids, baud_rate=baud_rate, plant=plant, faults=faults, latency=latency, now=now)
+    present = ", ".join(str(s.actuator_id) for s in line.servos)
+    _serve(line, f"virtual {robot.name}, servos {present} at {line.baud_rate} baud", kind, sense_server, announce)
+
+
+def serve_controller(
+    name: str,
+    *,
+    kind: str = "pty",
+    faults: Faults | None = None,
+    latency: float = 0.0,
+    announce: Callable[[str], None] = _say,
+) -> None:
+    """Serve a virtual controller that takes commands until SIGINT or SIGTERM.
+
+    Args:
+        name: Its command language.
+        kind: "pty" or "tcp".
+        faults: What goes wrong on the wire.
+        latency: Time in s for which the virtual adapter holds received bytes back.
+        announce: Takes the line that tells where to connect.
+
+    Raises:
+        RefusedError: If the name or the kind does not exist.
+    """
+    line = ControllerLine(load_controller(name), faults=faults, latency=latency, now=time.perf_counter())
+    _serve(line, f"virtual {name} controller at {line.baud_rate} baud", kind, None, announce)
+
+
+def _serve(
+    line: Line, title: str, kind: str, sense_server: SenseServer | None, announce: Callable[[str], None]
+) -> None:
     if kind not in KINDS:
         raise RefusedError(f"cannot serve {kind!r}; allowed: {', '.join(KINDS)}")
     clock = time.perf_counter
-    line = VirtualLine(robot, ids=ids, baud_rate=baud_rate, plant=plant, faults=faults, latency=latency, now=clock())
     wire: Wire = PtyWire() if kind == "pty" else TcpWire()
-    present = ", ".join(str(s.actuator_id) for s in line.servos)
     with _until_signal() as stopped:
         try:
-            announce(f"virtual {robot.name}, servos {present} at {line.baud_rate} baud on {wire.address}")
+            announce(f"{title} on {wire.address}")
             if sense_server is not None:
                 announce(f"sense {sense_server.url}")
             parent = int(os.environ.get(PARENT, "0"))
@@ -213,7 +250,7 @@ def serve(
                 sense_server.close()
 
 
-def _turn(line: VirtualLine, wire: Wire, sense_server: SenseServer | None, clock: Callable[[], float]) -> None:
+def _turn(line: Line, wire: Wire, sense_server: SenseServer | None, clock: Callable[[], float]) -> None:
     now = clock()
     waits = [IDLE_STEP]
     due = line.next_due()
@@ -267,6 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="genba twin", description="Serve virtual servos.")
     parser.add_argument("--robot", default="so101")
+    parser.add_argument("--controller", help="a bare controller by its command language, instead of a robot")
     parser.add_argument("--ids", type=lambda text: [int(item) for item in text.split(",")])
     parser.add_argument("--serve", choices=KINDS, default="pty")
     parser.add_argument("--baud", type=int)
@@ -274,6 +312,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
 
     try:
+        if chosen.controller:
+            serve_controller(chosen.controller, kind=chosen.serve, latency=chosen.latency)
+            return 0
         serve(
             load_robot(chosen.robot),
             ids=chosen.ids,

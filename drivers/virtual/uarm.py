@@ -288,3 +288,6 @@ class VirtualUArm:
         elif code not in {204, 2210, 2215, 2220, 2221, 2233, 2401, 2410, 2411}:
             return "E20"
         return "ok"
+
+
+CONTROLLER = VirtualUArm
