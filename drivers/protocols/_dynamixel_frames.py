@@ -85,7 +85,7 @@ def merged_frame(blocks: list[tuple[int, int, bytes]], length: int) -> bytes:
 class StatusParser:
     """Host side: finds the replies to one request; what it doubts it drops."""
 
-    __slots__ = ("_buffer", "_crc", "_done", "_ids", "_merged", "_most", "_size", "checksum_errors", "stray_bytes")
+    __slots__ = ("_crc", "_done", "_ids", "_merged", "_most", "_rest", "_size", "checksum_errors", "stray_bytes")
 
     def __init__(self, actuator_ids: Collection[int], size: int, *, merged: bool = False) -> None:
         """Expect replies of these servos.
@@ -99,7 +99,7 @@ class StatusParser:
         self._size = size
         self._most = size + 4 + (size + 2) // 3
         self._merged = 1 + len(actuator_ids) * (size + 4) if merged else -1
-        self._buffer = bytearray()
+        self._rest = b""
         self._done = 0  # blocks of a merged frame that have been taken
         self._crc = 0  # checksum up to the next of them
         self.stray_bytes = 0
@@ -107,23 +107,22 @@ class StatusParser:
 
     def missing(self, replies: int) -> int:
         """Bytes that must still come, at least, before `replies` more packets can be whole; 1 or more."""
-        buffer = self._buffer
-        here = len(buffer)
+        rest = self._rest
+        here = len(rest)
         if self._merged > 0:
             return max(7 + self._merged - here, 1)
-        first = 7 + (buffer[5] | buffer[6] << 8) if here >= 9 else self._size + 11
+        first = 7 + (rest[5] | rest[6] << 8) if here >= 9 else self._size + 11
         return max(first - here + (replies - 1) * (self._size + 11), 1)
 
     def feed(self, chunk: bytes) -> list[Packet]:
         """Take any bytes and return the packets they complete; what cannot be a reply is counted and skipped."""
-        buffer = self._buffer
-        buffer += chunk
+        data = self._rest + chunk
         found: list[Packet] = []
-        at, end = 0, len(buffer)
+        at, end = 0, len(data)
         while True:
-            start = buffer.find(HEADER, at)
+            start = data.find(HEADER, at)
             if start < 0:
-                start = end - next((n for n in (3, 2, 1) if end - at >= n and buffer.endswith(HEADER[:n])), 0)
+                start = end - next((n for n in (3, 2, 1) if end - at >= n and data.endswith(HEADER[:n])), 0)
                 self.stray_bytes += start - at
                 at = start
                 break
@@ -131,14 +130,14 @@ class StatusParser:
             at = start
             if end - at < 9:
                 break
-            length = buffer[at + 5] | buffer[at + 6] << 8
-            sender = buffer[at + 4]
-            if buffer[at + 7] != STATUS:
+            length = data[at + 5] | data[at + 6] << 8
+            sender = data[at + 4]
+            if data[at + 7] != STATUS:
                 step = 0
             elif sender == BROADCAST and length == self._merged:
-                step = self._take_merged(at, end, found)
+                step = self._take_merged(data, at, found)
             elif sender in self._ids and 4 <= length <= self._most:
-                step = self._take(at, at + 7 + length, end, found)
+                step = self._take(data, at, at + 7 + length, found)
             else:
                 step = 0
             if step < 0:
@@ -147,48 +146,46 @@ class StatusParser:
                 self.stray_bytes += 1
                 step = 1
             at += step
-        del buffer[:at]
+        self._rest = data[at:]
         return found
 
-    def _take(self, at: int, stop: int, end: int, found: list[Packet]) -> int:
+    def _take(self, data: bytes, at: int, stop: int, found: list[Packet]) -> int:
         """Take the frame at `at`: how many bytes to go on by, 0 where it is none, -1 where it is not whole yet."""
-        buffer = self._buffer
-        if end < stop:
+        if len(data) < stop:
             # Nothing inside a frame looks like a header, so a header says that this frame broke off.
-            return -1 if buffer.find(HEADER, at + 4) < 0 else 0
-        if crc16(buffer[at : stop - 2]) != buffer[stop - 2] | buffer[stop - 1] << 8:
+            return -1 if data.find(HEADER, at + 4) < 0 else 0
+        if crc16(data[at : stop - 2]) != data[stop - 2] | data[stop - 1] << 8:
             self.checksum_errors += 1
             return 0
-        body = bytes(buffer[at + 7 : stop - 2])
+        body = data[at + 7 : stop - 2]
         if _PLAIN in body:
             body = body.replace(_STUFFED, _PLAIN)
         size = len(body) - 2
         if size == self._size or (size == 0 and body[1] & 0x7F):
-            found.append(Packet(buffer[at + 4], body[1], body[2:]))
+            found.append(Packet(data[at + 4], body[1], body[2:]))
         else:
             self.stray_bytes += stop - at
         return stop - at
 
-    def _take_merged(self, at: int, end: int, found: list[Packet]) -> int:
+    def _take_merged(self, data: bytes, at: int, found: list[Packet]) -> int:
         """The same for a merged frame, whose blocks are taken one by one as they become whole."""
-        buffer = self._buffer
         step = self._size + 4
         if not self._done:
-            self._crc = crc16(buffer[at : at + 8])
+            self._crc = crc16(data[at : at + 8])
         while self._done < len(self._ids):
             first = at + 8 + self._done * step
             last = first + step - 2
-            if end < last + 2:
+            if len(data) < last + 2:
                 return -1
-            closing = bytes(buffer[last : last + 2])
-            crc = crc16(buffer[first:last], self._crc)
-            if buffer[first + 1] not in self._ids or crc != closing[0] | closing[1] << 8:
+            closing = data[last : last + 2]
+            crc = crc16(data[first:last], self._crc)
+            if data[first + 1] not in self._ids or crc != closing[0] | closing[1] << 8:
                 self.checksum_errors += 1
                 self._done = 0
                 return 0
             self._crc = crc16(closing, crc)
             self._done += 1
-            found.append(Packet(buffer[first + 1], buffer[first], bytes(buffer[first + 2 : last])))
+            found.append(Packet(data[first + 1], data[first], data[first + 2 : last]))
         self._done = 0
         return 7 + self._merged
 

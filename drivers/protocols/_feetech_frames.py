@@ -57,7 +57,7 @@ def encode(actuator_id: int, instruction: int, parameters: bytes | bytearray = b
 class ReplyParser:
     """Host side: finds the replies to one request in any stream of bytes; what it doubts it drops."""
 
-    __slots__ = ("_buffer", "_ids", "_length", "_total", "checksum_errors", "stray_bytes")
+    __slots__ = ("_ids", "_length", "_rest", "_total", "checksum_errors", "stray_bytes")
 
     def __init__(self, actuator_ids: Collection[int], size: int) -> None:
         """Expect replies of these servos.
@@ -69,23 +69,22 @@ class ReplyParser:
         self._ids = actuator_ids
         self._length = size + 2
         self._total = size + 6
-        self._buffer = bytearray()
+        self._rest = b""
         self.stray_bytes = 0
         self.checksum_errors = 0
 
     def feed(self, chunk: bytes) -> list[Packet]:
         """Take any bytes and return the packets they complete; what cannot be a reply is counted and skipped."""
-        buffer = self._buffer
-        buffer += chunk
+        data = self._rest + chunk
         found = []
         at = 0
-        end = len(buffer)
+        end = len(data)
         total, length, ids = self._total, self._length, self._ids
         while True:
-            start = buffer.find(HEADER, at)
+            start = data.find(HEADER, at)
             if start != at:
                 if start < 0:
-                    start = end - 1 if end > at and buffer[-1] == 0xFF else end
+                    start = end - 1 if end > at and data[-1] == 0xFF else end
                     self.stray_bytes += start - at
                     at = start
                     break
@@ -94,28 +93,27 @@ class ReplyParser:
             if end - at < 4:
                 break
             stop = at + total
-            if buffer[at + 3] != length or buffer[at + 2] not in ids:
+            if data[at + 3] != length or data[at + 2] not in ids:
                 self.stray_bytes += 1
                 at += 1
                 continue
             if end < stop:
                 break
-            body = bytes(buffer[at + 2 : stop])
+            body = data[at + 2 : stop]
             # A sum of eight bits lets one spliced frame in 256 through, but what follows a splice is no header.
-            follows = buffer[stop : stop + 2]
-            if sum(body) & 0xFF != 0xFF or not HEADER.startswith(follows):
+            if sum(body) & 0xFF != 0xFF or not HEADER.startswith(data[stop : stop + 2]):
                 self.checksum_errors += 1
                 self.stray_bytes += 1
                 at += 1
                 continue
             found.append(Packet(body[0], body[2], body[3:-1]))
             at = stop
-        del buffer[:at]
+        self._rest = data[at:]
         return found
 
     def missing(self, replies: int) -> int:
         """Bytes that must still come, at least, before `replies` more packets can be whole; 1 or more."""
-        return max(replies * self._total - len(self._buffer), 1)
+        return max(replies * self._total - len(self._rest), 1)
 
 
 class RequestParser:
