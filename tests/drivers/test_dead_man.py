@@ -146,6 +146,16 @@ def test_who_leaves_in_order_leaves_none_set(armed: BenchArm, line: VirtualLine)
 
 
 @watched
+def test_a_confirmed_stop_needs_no_host_any_more(armed: BenchArm, line: VirtualLine) -> None:
+    drive(armed, 0.5, 1.0)
+    assert armed.stop().confirmed
+    goals = [servo.get("goal_position") for servo in line.servos]
+    armed.bus.port.clock.sleep_until(line.now + 1.0)
+    assert held(line, armed) == [0] * 6
+    assert [servo.get("goal_position") for servo in line.servos] == goals
+
+
+@watched
 def test_a_stop_that_is_not_confirmed_leaves_them_set(armed: BenchArm, line: VirtualLine, faults: Faults) -> None:
     drive(armed, 0.5, 1.0)
     faults.silent.add(3)
