@@ -207,9 +207,14 @@ class Answers:
                 continue
             if tag not in self._doubts:
                 return
+        quiet = self.port.clock.now() + self.margin
+        while self.port.clock.now() < quiet:
+            self._listen(quiet)
+        # What was asked last can be asked again: an old answer to it comes behind any to what was asked before.
+        self._doubts = {kept: doubt for kept, doubt in self._doubts.items() if kept == tag or not doubt.blocked}
         raise SilentError(
-            f"{self._name()} answers no question that tells old answers from new ones: wait until it stands, then "
-            "check cable and power"
+            f"{self._name()} answers no question that tells old answers from new ones: "
+            "check cable, power and baud rate, or wait until it stands"
         )
 
     # ---- in

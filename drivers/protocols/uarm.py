@@ -141,7 +141,8 @@ class UArm:
     """A `Language`."""
 
     name = "uarm"
-    traits = Traits(numbers=NUMBERS, ahead=15, letters=("base", "left", "right"))
+    # Lines leave the receive buffer at once as long as the planner has room, which `ahead` sees to.
+    traits = Traits(numbers=NUMBERS, buffer=1000, ahead=15, letters=("base", "left", "right"))
 
     def parser(self) -> LineParser:
         """Return a parser for the answers of one controller."""
