@@ -24,6 +24,7 @@ from ._lines import LineParser, checked_move
 LETTERS = ("X", "Y", "Z", "A", "B", "C")
 HOMING = 120.0  # s that a homing cycle may take
 RESTART = 2.0  # s until it is there again
+SLOWEST = 6.0  # degrees/min; the last thousandth of a degree would take seconds at less
 PLANNED = 5.0  # s until a full planner has room for another line
 
 ERRORS = {
@@ -134,7 +135,7 @@ class Grbl:
             f"{letter}{math.degrees(value):.3f}" for letter, value in zip(LETTERS, goal, strict=False)
         ).replace("-0.000", "0.000")
         speed = math.degrees(math.dist(start, goal)) / duration * 60.0
-        return (_line(f"$J=G90 G21 {words} F{max(speed, 0.001):.3f}", PLANNED),)
+        return (_line(f"$J=G90 G21 {words} F{max(speed, SLOWEST):.3f}", PLANNED),)
 
     def halt(self, number: int) -> tuple[Request, ...]:
         """Hold the feed: a jog ends and is forgotten, any other motion is held."""

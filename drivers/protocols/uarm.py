@@ -32,6 +32,7 @@ BASE_HEIGHT, SHOULDER, LOWER, UPPER, FRONT, DOWN = 0.1066, 0.0132, 0.14207, 0.15
 NUMBERS = 9999
 UNTIL_IDLE = 60.0  # s that an answer may take which comes when the arm stands again
 RESTART = 2.0  # s until the planner is there again
+SLOWEST = 120  # mm/min; what encoder and counted steps differ by would take seconds at less
 FASTEST = 30_000  # mm/min
 
 ERRORS = {
@@ -171,7 +172,7 @@ class UArm:
         here, there = point(*start), point(*goal)
         speed = math.dist(here, there) * 1e3 / duration * 60.0
         words = " ".join(word(a, v * 1e3) for a, v in zip("XYZ", there, strict=True))
-        return (_obeyed(number, f"G0 {words} F{min(max(math.ceil(speed), 1), FASTEST)}"),)
+        return (_obeyed(number, f"G0 {words} F{min(max(math.ceil(speed), SLOWEST), FASTEST)}"),)
 
     def halt(self, number: int) -> tuple[Request, ...]:
         """Hold the feed."""

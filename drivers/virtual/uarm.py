@@ -153,11 +153,13 @@ class VirtualUArm:
 
     def _work(self) -> None:
         while not self._hold:
-            if self.planner.lines >= BLOCKS and self._row and self._row[0][1].startswith("G"):
-                return  # the firmware waits for room and reads nothing meanwhile
+            if self._blocked():
+                return
             line = self._intake.line()
             if line is not None:
                 self._receive(line)
+            if self._blocked():
+                return
             if self._row and not self._delay:
                 self._parse(*self._row.popleft())
             elif line is None:
@@ -169,6 +171,10 @@ class VirtualUArm:
                 self._ran = False
                 if self._tell_end:
                     self._say.append(b"@9 V0\n")
+
+    def _blocked(self) -> bool:
+        """Whether the firmware waits for room in its planner, and reads nothing meanwhile."""
+        return self.planner.lines >= BLOCKS and bool(self._row) and self._row[0][1].startswith("G")
 
     def _receive(self, line: str) -> None:
         number = ""
