@@ -1,6 +1,7 @@
 """The link on virtual controllers, in virtual time: states are fresh, stops are sure, and a bad wire is survived."""
 
 import math
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from genba.drivers.protocols import language_names, load_language
 from genba.drivers.virtual.controller import ControllerLine, load_controller
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.grbl import VirtualGrbl
+from genba.drivers.virtual.process import TwinProcess
 from genba.drivers.virtual.sim_port import SimPort
 from genba.drivers.virtual.uarm import ENCODER, VirtualUArm
 from genba.robots.errors import BusError, RefusedError, SafetyError, UnknownNameError
@@ -332,3 +334,18 @@ def test_a_bare_controller_is_a_port_by_its_language(name: str) -> None:
 def test_an_unknown_controller_is_refused_by_a_list() -> None:
     with pytest.raises(UnknownNameError, match="dobot, grbl, uarm"):
         load_controller("marlin")
+
+
+@every
+@pytest.mark.parametrize(
+    "kind", [pytest.param("pty", marks=pytest.mark.skipif(not hasattr(os, "openpty"), reason="no ptys here")), "tcp"]
+)
+def test_a_served_controller_moves_and_stops(name: str, kind: str) -> None:
+    arguments = ("--controller", name, "--serve", kind)
+    with TwinProcess(arguments, command=("-m", "genba.drivers.virtual.serve")) as served:
+        link = Link(open_port(served.port, 115_200), load_language(name))
+        home = link.connect().joints
+        assert link.move((home[0] + 0.5, *home[1:]), 1.0)
+        assert link.halt().confirmed
+        assert link.statistics.checksum_errors == link.statistics.stray_bytes == 0
+        link.close()
