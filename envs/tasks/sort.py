@@ -25,8 +25,8 @@ from ..task import TrueTool
 WIDTH = 0.024  # m, edge of a part
 MASS = 0.037  # kg, aluminium
 FLOOR, RIM, WALL = 0.001, 0.006, 0.003  # m, of a bin
-PITCH, STAGGER = 0.030, 0.016  # m between the places in a bin, along its y and to either side
-INNER = (0.102, 0.118)  # m, free width of a bin along its x and y
+PITCH, STAGGER = 0.034, 0.015  # m between the places in a bin, along its y and to either side
+INNER = (0.102, 0.126)  # m, free width of a bin along its x and y
 ARC = 0.168  # m along the arc from the middle of the reach to the middle of a bin
 LYING = 0.002  # m by which a part may seem to be off the floor it lies on
 GREEN: Colour = (0.20, 0.66, 0.34, 1.0)
