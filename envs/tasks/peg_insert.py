@@ -58,6 +58,7 @@ class PegInsert(Task):
     title = "take a square peg out of its rack and push it to the bottom of a hole that is hardly wider"
     gripper = True
     symmetry = 4
+    robots = ("panda", "so101", "ur5e")
     horizon_s = 16.0
     levels = ("L0", "L1", "L2", "L3", "L4")
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
