@@ -133,8 +133,9 @@ from genba.envs import make_vec
 vec = make_vec("strange_cells:Strange-v0", 4, 2, seed=1)
 vec.reset()
 actions = np.zeros((4, 2), np.float32)
-print(*vec.env_method("pid"), flush=True)
+pids = vec.env_method("pid")
 try:
+    print(*pids, flush=True)  # whoever reads it may press Ctrl-C at once
     while True:
         vec.step(actions)
 except KeyboardInterrupt:
