@@ -5,8 +5,7 @@ import sys
 from _measure import Row, Slice, cpu_per_call, medians, show
 
 from genba.envs.env import CellEnv
-from genba.envs.tasks import task_names
-from genba.robots.description import robot_names
+from genba.envs.tasks import load_task, task_names
 
 RESETS = 100
 
@@ -25,7 +24,7 @@ def resetting(env: CellEnv) -> Slice:
 def main() -> None:
     """Measure in turns and print."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    envs = {f"{task} {robot}": CellEnv(task, robot) for task in task_names() for robot in robot_names()}
+    envs = {f"{task} {robot}": CellEnv(task, robot) for task in task_names() for robot in load_task(task).offered()}
     cost = medians(cpu_per_call({name: resetting(env) for name, env in envs.items()}, rounds=rounds))
     show(
         "CellEnv.reset, bit-exact, observation included",
