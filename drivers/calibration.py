@@ -18,13 +18,12 @@ from pathlib import Path
 
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
-from ..robots.strict import build
+from ..robots.strict import build, load_json
 from .bus import ActuatorBus, Fault
 from .ports import usb_serial
 from .wired import models_of
 
 FORMAT_VERSION = 1
-MAX_FILE_BYTES = 100_000
 TWO_PI = 2.0 * math.pi
 VIRTUAL = (
     "genba-sim:",
@@ -147,18 +146,7 @@ def load_calibration(path: Path) -> Calibration:
     Raises:
         RefusedError: If it is missing, not JSON, or a key, type, number or range does not fit.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise RefusedError(f"{path}: larger than {MAX_FILE_BYTES} bytes, not a calibration")
-        table = json.loads(path.read_text(encoding="utf-8"), parse_constant=_not_finite)
-    except OSError as error:
-        raise RefusedError(
-            f"{path}: no calibration there ({error.strerror}); make one with: genba calibrate"
-        ) from error
-    except RefusedError as error:
-        raise RefusedError(f"{path}: {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(f"{path}: not valid JSON: {error}") from error
+    table = load_json(path, "a calibration", missing="no calibration there", cure="make one with: genba calibrate")
     loaded = build(Calibration, table, str(path))
     if loaded.format_version != FORMAT_VERSION:
         raise RefusedError(f"{path}: format_version {loaded.format_version}; this genba reads {FORMAT_VERSION}")
@@ -171,10 +159,6 @@ def load_calibration(path: Path) -> Calibration:
         if actuator.ticks_per_turn <= 0:
             raise RefusedError(f"{where}: ticks_per_turn must be positive")
     return loaded
-
-
-def _not_finite(text: str) -> float:
-    raise RefusedError(f"the number {text} is not finite")
 
 
 def home_folder() -> Path:

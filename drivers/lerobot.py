@@ -6,7 +6,6 @@ Its counts are those behind the servo's offset. It has no date, model, unit or a
 for the middle of the described one, and a joint that it lets turn freely for one whose middle count is zero.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil, floor
@@ -14,12 +13,11 @@ from pathlib import Path
 
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
-from ..robots.strict import build
+from ..robots.strict import build, load_json
 from .calibration import FORMAT_VERSION, TWO_PI, ActuatorCalibration, Calibration
 from .fitting import ENDLESS
 from .wired import models_of
 
-MAX_FILE_BYTES = 100_000
 WIDTH_ERROR = 0.5  # rad by which a travel may differ from the described one
 
 
@@ -55,16 +53,7 @@ def load(path: Path, robot: RobotDescription) -> dict[str, LeRobotMotor]:
     Raises:
         RefusedError: If the file is missing or malformed, or its joints or ids are not this arm's.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise RefusedError(f"{path}: larger than {MAX_FILE_BYTES} bytes, not a calibration")
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RefusedError(f"{path}: cannot be read ({error.strerror})") from error
-    except RefusedError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(f"{path}: not valid JSON: {error}") from error
+    table = load_json(path, "a calibration")
     if not isinstance(table, dict):
         raise RefusedError(f"{path}: not a calibration of LeRobot, which maps names to motors")
     names = robot.actuator_names

@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..robots.errors import RefusedError
-from ..robots.strict import build
+from ..robots.strict import build, load_json
 from .calibration import home_folder
 from .chain import Found
 from .lone import LoneServo
 
 FORMAT_VERSION = 1
-MAX_FILE_BYTES = 100_000
 PLACE = ("id", "baud_code")  # registers that decide where a servo answers; written last
 
 
@@ -204,16 +203,7 @@ def load_undo(path: Path) -> UndoFile:
     Raises:
         RefusedError: If it is missing, not JSON, or does not fit.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise RefusedError(f"{path}: larger than {MAX_FILE_BYTES} bytes, not an undo file")
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RefusedError(f"{path}: cannot be read ({error.strerror})") from error
-    except RefusedError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(f"{path}: not valid JSON: {error}") from error
+    table = load_json(path, "an undo file")
     undo = build(UndoFile, table, str(path))
     if undo.format_version != FORMAT_VERSION:
         raise RefusedError(f"{path}: format_version {undo.format_version}; this genba reads {FORMAT_VERSION}")

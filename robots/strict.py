@@ -1,6 +1,7 @@
 """Read a TOML table into a frozen dataclass and refuse whatever does not belong: unknown keys, NaN, wrong types."""
 
 import dataclasses
+import json
 import math
 import tomllib
 import types
@@ -13,6 +14,7 @@ from .errors import RefusedError
 T = TypeVar("T")
 
 MAX_TOML_BYTES = 1_000_000
+MAX_JSON_BYTES = 100_000
 LARGEST = 2**63  # no count, id or length of a robot needs more, and a float holds it
 
 
@@ -36,6 +38,35 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise RefusedError(f"{path}: tables or lists nested too deeply; a description needs three levels") from error
     except ValueError as error:  # not TOML, not UTF-8, or an integer with more digits than Python converts
         raise RefusedError(f"{path}: not valid TOML: {error}") from error
+
+
+def load_json(path: Path, what: str, *, missing: str = "cannot be read", cure: str = "") -> Any:
+    """Read a small JSON file, all of whose numbers are finite.
+
+    Args:
+        path: The file.
+        what: What it should be, with its article, for the error text.
+        missing: What to say where it cannot be read.
+        cure: What to do then.
+
+    Raises:
+        RefusedError: If the file is missing, too large or not such JSON; the text names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_JSON_BYTES + 1)
+    except OSError as error:
+        raise RefusedError(f"{path}: {missing} ({error.strerror})" + (f"; {cure}" if cure else "")) from error
+    if len(content) > MAX_JSON_BYTES:
+        raise RefusedError(f"{path}: larger than {MAX_JSON_BYTES} bytes, not {what}")
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_not_finite)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(f"{path}: not valid JSON: {error}") from error
+
+
+def _not_finite(text: str) -> float:
+    raise ValueError(f"the number {text} is not finite")
 
 
 def build(kind: type[T], table: object, where: str) -> T:
