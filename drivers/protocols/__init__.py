@@ -37,10 +37,10 @@ def load_protocol(name: str) -> Framing:
         UnknownNameError: If no protocol has that name.
         RefusedError: If it is a command language.
     """
-    if name in protocol_names():
-        framing: Framing = _load(name, "FRAMING", "genba.protocols")
+    framing: Framing | None = _find(name, "FRAMING", "genba.protocols")
+    if framing is not None:
         return framing
-    if name in language_names():
+    if _find(name, "LANGUAGE", "genba.languages") is not None:
         raise RefusedError(
             f"protocol {name!r} is the command language of a controller, not spoken by servos on a bus; "
             f"servo protocols: {', '.join(protocol_names())}"
@@ -58,10 +58,10 @@ def load_language(name: str) -> Language:
         UnknownNameError: If no language has that name.
         RefusedError: If it is a servo protocol.
     """
-    if name in language_names():
-        language: Language = _load(name, "LANGUAGE", "genba.languages")
+    language: Language | None = _find(name, "LANGUAGE", "genba.languages")
+    if language is not None:
         return language
-    if name in protocol_names():
+    if _find(name, "FRAMING", "genba.protocols") is not None:
         raise RefusedError(
             f"protocol {name!r} is spoken by servos on a bus, it is no command language; "
             f"languages: {', '.join(language_names())}"
@@ -82,7 +82,9 @@ def _names(constant: str, group: str) -> list[str]:
     return sorted(here | {point.name for point in entry_points(group=group)})
 
 
-def _load(name: str, constant: str, group: str) -> Any:
+def _find(name: str, constant: str, group: str) -> Any:
+    """What a name stands for, without importing all the others; None if it is of another kind or unknown."""
     if name in _files():
-        return getattr(_module(name), constant)
-    return next(iter(entry_points(group=group, name=name))).load()
+        return getattr(_module(name), constant, None)
+    point = next(iter(entry_points(group=group, name=name)), None)
+    return point and point.load()

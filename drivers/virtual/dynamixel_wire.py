@@ -13,30 +13,20 @@ from ..protocols._dynamixel_faults import BAD_CRC
 from ..protocols._dynamixel_frames import BROADCAST, SPOILED, STATUS, RequestParser, crc16, merged_frame, status_frame
 from ..protocols.dynamixel2 import Instruction
 from .dynamixel import VirtualDynamixel
+from .row import ServoRow, Start
 from .servo import RegisterServo
 
 PING_SLOT = 0.003  # s per id that the vendor's client allows
 _READS = (Instruction.SYNC_READ, Instruction.FAST_SYNC_READ, Instruction.BULK_READ, Instruction.FAST_BULK_READ)
 _MERGED = (Instruction.FAST_SYNC_READ, Instruction.FAST_BULK_READ)
 
-_Start = tuple[float, bytes]
 
-
-class DynamixelRow:
-    """Dynamixel servos on one wire.
-
-    Attributes:
-        servos: All of them, in the order of the arm's joints.
-    """
+class DynamixelRow(ServoRow[VirtualDynamixel]):
+    """Dynamixel servos on one wire."""
 
     def __init__(self, servos: Sequence[VirtualDynamixel]) -> None:
         """Put servos on a wire."""
-        self.servos = servos
-        self._parser = RequestParser()
-
-    def requests(self, data: bytes) -> list[Packet]:
-        """Requests that these bytes complete."""
-        return self._parser.feed(data)
+        super().__init__(servos, RequestParser())
 
     def relabel(self, reply: bytes, actuator_id: int) -> bytes:
         """The same reply as another servo would send it."""
@@ -45,18 +35,8 @@ class DynamixelRow:
 
     def replies(
         self, packet: Packet, hears: Callable[[RegisterServo], bool], arrived: float, byte_time: float
-    ) -> list[_Start]:
-        """Let the servos carry out a request.
-
-        Args:
-            packet: The request.
-            hears: Whether a servo hears it.
-            arrived: When its last byte was there, s.
-            byte_time: Time of one byte, s.
-
-        Returns:
-            When each reply starts, s, and its bytes.
-        """
+    ) -> list[Start]:
+        """Let the servos carry out a request; see `ServoRow.replies`."""
         listening = [servo for servo in self.servos if hears(servo)]
         if packet.code == STATUS:
             return []
@@ -84,7 +64,7 @@ class DynamixelRow:
 
 def _reply(
     servo: VirtualDynamixel, arrived: float, error: int, data: bytes, *, actuator_id: int | None = None
-) -> _Start:
+) -> Start:
     own = servo.actuator_id if actuator_id is None else actuator_id
     return arrived + servo.return_delay, status_frame(own, error, data)
 
@@ -106,9 +86,9 @@ def _spans(packet: Packet) -> list[tuple[int, int, int]]:
     return list(struct.iter_unpack("<BHH", data[: len(data) // 5 * 5]))
 
 
-def _chain(packet: Packet, listening: list[VirtualDynamixel], arrived: float, byte_time: float) -> list[_Start]:
+def _chain(packet: Packet, listening: list[VirtualDynamixel], arrived: float, byte_time: float) -> list[Start]:
     spans = _spans(packet)
-    starts: list[_Start] = []
+    starts: list[Start] = []
     blocks: list[tuple[int, int, bytes]] = []
     moment = begun = arrived
     for actuator_id, address, size in spans:

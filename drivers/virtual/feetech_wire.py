@@ -10,27 +10,19 @@ from ..framing import Packet
 from ..protocols._feetech_frames import BROADCAST, RequestParser, frame
 from ..protocols._feetech_table import BAUD_RATES
 from ..protocols.feetech_sts import Instruction
+from .row import ServoRow, Start
 from .servo import RegisterServo
 from .sts3215 import VirtualServo
 
 SLOT_BYTE_TIMES = (10e-6, 20e-6, 40e-6, 79e-6, 87e-6, 131e-6, 174e-6, 261e-6)
 
 
-class FeetechRow:
-    """Feetech servos on one wire.
-
-    Attributes:
-        servos: All of them, in the order of the arm's joints.
-    """
+class FeetechRow(ServoRow[VirtualServo]):
+    """Feetech servos on one wire."""
 
     def __init__(self, servos: Sequence[VirtualServo]) -> None:
         """Put servos on a wire."""
-        self.servos = servos
-        self._parser = RequestParser()
-
-    def requests(self, data: bytes) -> list[Packet]:
-        """Requests that these bytes complete."""
-        return self._parser.feed(data)
+        super().__init__(servos, RequestParser())
 
     def relabel(self, reply: bytes, actuator_id: int) -> bytes:
         """The same reply as another servo would send it."""
@@ -38,20 +30,10 @@ class FeetechRow:
 
     def replies(
         self, packet: Packet, hears: Callable[[RegisterServo], bool], arrived: float, byte_time: float
-    ) -> list[tuple[float, bytes]]:
-        """Let the servos carry out a request.
-
-        Args:
-            packet: The request.
-            hears: Whether a servo hears it.
-            arrived: When its last byte was there, s.
-            byte_time: Time of one byte, s.
-
-        Returns:
-            When each reply starts, s, and its bytes.
-        """
+    ) -> list[Start]:
+        """Let the servos carry out a request; see `ServoRow.replies`."""
         listening = [servo for servo in self.servos if hears(servo)]
-        starts: list[tuple[float, bytes]] = []
+        starts: list[Start] = []
         data = packet.data
         if packet.code == Instruction.SYNC_READ and packet.actuator_id == BROADCAST and len(data) >= 3:
             for servo in listening:
