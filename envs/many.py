@@ -23,7 +23,7 @@ from ..robots.success import Criterion, goal_vector
 from .body import Quaternion, Triple, about_z, motion_between, yaw_and_tilt
 from .cell import Cell
 from .layout import ABSENT, Part, Seat, around, closing_direction
-from .skills import Handling, transfer
+from .skills import Bools, Handling, transfer
 from .task import ARM_FEATURES, Floats, Task, TrueTool, yaw_of
 
 LEFT_BY = 0.028  # m above the part that the hand must be before the turn passes on
@@ -249,9 +249,20 @@ class PartsTask(Task):
             symmetry=cls.symmetry,
             position_tolerance=position,
             angle_tolerance=angle,
-            handling=cls.handling,
-            let_be=fields["part_seated"][:, 0] > 0.5,
+            handling=cls.handling_for(robot),
+            let_be=cls.let_be(fields),
         )
+
+    @classmethod
+    def handling_for(cls, robot: RobotDescription) -> Handling:
+        """How an arm handles the parts."""
+        return cls.handling
+
+    @classmethod
+    def let_be(cls, fields: Mapping[str, Floats]) -> Bools:
+        """Where the hand lets go and leaves, (batch,): the part is where it belongs."""
+        done: Bools = fields["part_seated"][:, 0] > 0.5
+        return done
 
     # ---- helpers for layouts
 

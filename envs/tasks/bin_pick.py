@@ -25,7 +25,7 @@ from ..layout import Part, Seat, frame_point
 from ..many import PartsTask
 from ..options import number_option
 from ..piles import EDGE, FINGER_END, FLOOR, FREE, MASS, RIM, bin_body, heap, heaps_of
-from ..skills import Handling, transfer
+from ..skills import Bools, Handling
 from ..task import Floats, TrueTool
 
 PLATE, EDGING, WALL = 0.001, 0.005, 0.003  # m, of the tray
@@ -216,21 +216,11 @@ class BinPick(PartsTask):
         return float(sum(seated[: self.count])), float(max(memory["attempts"])), float(sum(memory["spilled"]))
 
     @classmethod
-    def expert(cls, robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:
-        """Take the part that is named; over its place, as low as can be, let go of whatever the fingers hold."""
-        position, angle = cls.tolerances[robot.tolerance]
+    def let_be(cls, fields: Mapping[str, Floats]) -> Bools:
+        """Over its place, as low as can be, it lets go of whatever the fingers hold."""
         way = fields["seat_position"] - fields["tcp_position"]
         down = (np.hypot(way[:, 0], way[:, 1]) < 0.012) & (-way[:, 2] < cls.handling.grip_above + 0.002)
-        return transfer(
-            robot,
-            fields,
-            width=fields["part_width"][:, 0],
-            symmetry=cls.symmetry,
-            position_tolerance=position,
-            angle_tolerance=angle,
-            handling=cls.handling,
-            let_be=down | (fields["part_seated"][:, 0] > 0.5),
-        )
+        return down | super().let_be(fields)
 
 
 def _within(position: Triple, box: Seat, inner: tuple[float, float]) -> bool:

@@ -25,8 +25,8 @@ from ..cell import Cell
 from ..fixtures import hole_block
 from ..layout import Part, Seat, frame_point, scatter
 from ..many import PART_FEATURES, PartsTask
-from ..skills import Handling, transfer
-from ..task import Floats, TrueTool
+from ..skills import Handling
+from ..task import TrueTool
 
 WIDTH = 0.024  # m, footprint of all types
 HEIGHTS = (0.022, 0.026, 0.030)  # m
@@ -236,16 +236,6 @@ class Kit(PartsTask):
         return {**super().sensed(cell), "ticket": rows}
 
     @classmethod
-    def expert(cls, robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:
-        """Take the part whose turn it is and set it into its pocket, see `skills.transfer`."""
-        position, angle = cls.tolerances[robot.tolerance]
-        return transfer(
-            robot,
-            fields,
-            width=fields["part_width"][:, 0],
-            symmetry=cls.symmetry,
-            position_tolerance=position,
-            angle_tolerance=angle,
-            handling=cls.servo_handling if robot.tolerance == "servo" else cls.handling,
-            let_be=fields["part_seated"][:, 0] > 0.5,
-        )
+    def handling_for(cls, robot: RobotDescription) -> Handling:
+        """Another for hobby servos."""
+        return cls.servo_handling if robot.tolerance == "servo" else cls.handling
