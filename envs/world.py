@@ -99,7 +99,7 @@ class CellWorld:
         measured = tuple(field for field in fields if field.source == "parts")
         self._parts = PoseSense(measured, self.task.symmetry, self.task.noise if noise else None)
         self._witness = Witness(self.task, self.cell, self._arm, self._kinematics, self._measured)
-        self._job = JobSense(tuple(field for field in fields if field.source == "job"), self._witness.sensed)
+        self._job = JobSense(tuple(field for field in fields if field.source == "job"), self._truth)
         self._goal = TruthSense("goal", spec.desired_goal, lambda: self.task.desired)
         self._per_tick = max(1, round(1.0 / (robot.control_rate_hz * self.period)))
         self._hold_ticks = round(self.task.success.hold_s * robot.control_rate_hz)
@@ -138,7 +138,7 @@ class CellWorld:
         rng.uniform(-START_SPREAD, START_SPREAD, len(self.robot.joints))  # where CellEnv would put the arm
         self.cell.begin_reset()
         self.task.place(self.cell, rng, {})
-        self._parts.reset(rng, self._witness.sensed)
+        self._parts.reset(rng, self._truth)
         self._held = 0
         self._witness.read()
 
@@ -155,6 +155,10 @@ class CellWorld:
         from .view import Camera
 
         return Camera.overview(self.robot).picture(self.cell, width, height)
+
+    def _truth(self) -> dict[str, Vector]:
+        """What is true now, between two ticks too: whoever drives the bus samples when it likes."""
+        return self.task.sensed(self.cell)
 
     def _measured(self) -> Pose:
         return self._kinematics.forward(self._arm.motion().positions[:-1])
