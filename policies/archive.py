@@ -103,13 +103,12 @@ def read_archive(path: Path) -> tuple[dict[str, Any], bytes]:
         with zipfile.ZipFile(BytesIO(raw)) as archive:
             _check_members(path, archive)
             members = {name: _read_member(path, archive, name) for name in (MANIFEST, WEIGHTS)}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError) as error:
-        if isinstance(error, RefusedError):
-            raise
-        raise RefusedError(f"{path}: damaged or cut short ({error}); {_CURE}") from error
+    except RefusedError:
+        raise
     except Exception as error:
-        # zlib.error is a plain Exception; nothing a damaged file raises may reach a technician as a traceback.
-        raise RefusedError(f"{path}: damaged ({error}); {_CURE}") from error
+        # zipfile has half a dozen kinds for a damaged file and zlib.error is a plain Exception; whatever it raises,
+        # nothing may reach a technician as a traceback.
+        raise RefusedError(f"{path}: damaged or cut short ({error}); {_CURE}") from error
     return parse_json(members[MANIFEST], f"{path}: {MANIFEST}"), members[WEIGHTS]
 
 
