@@ -301,9 +301,9 @@ class Cell:
         return sqrt(vx * vx + vy * vy + vz * vz), sqrt(wx * wx + wy * wy + wz * wz)
 
     def gripper(self) -> float:
-        """True position of the gripper's joint, rad or m."""
+        """True position of the gripper, rad or m."""
         position: float = bullet.getJointState(self.arm, self._gripper, self.client)[0]
-        return position
+        return self.robot.gripper.turned(position)
 
     def touching_arm(self) -> frozenset[int]:
         """Ids (see `uid`) of all bodies that are in contact with the arm, fingers included."""

@@ -21,6 +21,7 @@ from ..robots.state import ArmState, Vector
 from ..robots.urdf import read_urdf
 from .bullet import bullet
 from .cell import Cell
+from .fingers import Fingers
 from .randomize import Draw
 
 FOLLOW_GAIN = 1000.0  # N/m between two fingers that one drive moves
@@ -122,6 +123,8 @@ class SimArm:
             raise RefusedError(f"{robot.urdf_path}: joint {missing[0]!r} of {robot.name}.toml is not there")
         self._joints = [found[name] for name in wanted]
         self._followers = len(robot.gripper.followers)
+        n = len(robot.joints)
+        self._fingers = Fingers(cell, robot, self._joints[n:]) if robot.gripper.slide else None
 
     def _free_motors(self) -> None:
         c, arm = self.cell.client, self.cell.arm
@@ -132,7 +135,9 @@ class SimArm:
         )
         drives = [*self._drives, *([self._drives[-1]] * self._followers)]
         shares = [*rotor_shares(self._robot), *([1.0] * self._followers)]
-        for joint, drive, share in zip(self._joints, drives, shares, strict=True):
+        if self._fingers is not None:
+            drives, shares = drives[: len(self._robot.joints)], shares[: len(self._robot.joints)]
+        for joint, drive, share in zip(self._joints, drives, shares, strict=False):
             self._add_rotor(joint, drive.armature * share)
         for link in self._robot.gripper.finger_links:
             if link in self.links:
@@ -215,10 +220,11 @@ class SimArm:
             gripper: Gripper position, rad or m.
         """
         start = [*joint_positions, gripper]
+        finger = self._fingers.place(gripper) if self._fingers is not None else gripper
         bullet.resetJointStatesMultiDof(
             self.cell.arm,
             self._joints,
-            [[q] for q in [*start, *[gripper] * self._followers]],
+            [[q] for q in [*joint_positions, *[finger] * (1 + self._followers)]],
             [[0.0]] * len(self._joints),
             physicsClientId=self.cell.client,
         )
@@ -258,20 +264,30 @@ class SimArm:
         switch = self._switch(count)
         look = count - self._read_delay
         goals = self._goals
+        fingers, n = self._fingers, len(self._robot.joints)
+        driven = joints if fingers is None else joints[:n]
         for k in range(count):
             if k == switch:
                 goals = self._next
             states = get(arm, joints, c)
+            if fingers is not None:
+                slides = states[n:]
+                states = (*states[:n], fingers.turn(slides))
             torques = run(goals, states)
             if k == look:
                 self._see(law.measured, states, law.motors, (k - count) * cell.physics_dt, count)
-            put(arm, joints, torque_control, forces=torques, physicsClientId=c)
+            if fingers is not None:
+                fingers.drive(self._drives[n], law.duties[n], slides)
+                torques.pop()
+            put(arm, driven, torque_control, forces=torques, physicsClientId=c)
             step(c)
         if switch == count:
             goals = self._next
         self._goals = goals
         if look == count:
             states = get(arm, joints, c)
+            if fingers is not None:
+                states = (*states[:n], fingers.turn(states[n:]))
             self._see(law.lean(states), states, law.motors, 0.0, count)
         self._stamp += count * cell.physics_dt
 

@@ -24,9 +24,9 @@ _RANGES: Final = (
     (("look_ahead", "stall_torque", "no_load_speed", "position_gain", "baud_rate"), 0.0, math.inf, "above 0"),
     (("max_duty",), 0.0, 1.0, "above 0 and at most 1"),
     (("start_duty",), 0.0, 1.0, "between 0 and 1"),
-    (("actuator_id",), 0, 252, "between 0 and 252"),
+    (("actuator_id", "shadow_ids"), 0, 252, "between 0 and 252"),
     (("model_number",), 0, 65535, "between 0 and 65535"),
-    (("max_force", "opening", "squeeze", "approach", "radius"), 0.0, math.inf, "0 or more"),
+    (("max_force", "opening", "squeeze", "travel_time", "approach", "radius"), 0.0, math.inf, "0 or more"),
     (("action_latency", "observation_latency"), 0.0, 1.0, "between 0 and 1 s"),
     (
         ("derivative_gain", "dead_zone_ticks", "friction", "viscous", "armature", "backlash", "ticks_per_turn"),
@@ -62,6 +62,10 @@ def check(robot: "RobotDescription", path: Path) -> None:
         raise RefusedError(f"{where}: closed and open must differ, and opening needs at least two values")
     if any(b <= a for a, b in pairwise(gripper.opening)):
         raise RefusedError(f"{where}: opening must grow from closed to open")
+    if gripper.slide and (
+        len(gripper.slide) != len(gripper.opening) or any(b <= a for a, b in pairwise(gripper.slide))
+    ):
+        raise RefusedError(f"{where}: slide must grow from closed to open, with as many values as opening")
     low, high = sorted((gripper.closed, gripper.open))
     if not low <= gripper.home <= high:
         raise RefusedError(f"{where}: home {gripper.home} is outside {low}..{high}; move it inside")
@@ -73,10 +77,33 @@ def check(robot: "RobotDescription", path: Path) -> None:
         raise RefusedError(
             f"{path}: limits: look_ahead needs {count} positive values, one per joint and one for the gripper"
         )
+    _check_linkages(robot, path)
     for key in ("radius", "azimuth", "height", "yaw"):
         low, high = getattr(robot.reach, key)
         if low > high:
             raise RefusedError(f"{path}: reach: {key} {low} is above {high}")
+
+
+def _check_linkages(robot: "RobotDescription", path: Path) -> None:
+    """Rows with an entry per driven joint, and poses that the rods allow."""
+    count = len(robot.joints)
+    for where, row in (
+        *((f"passive {p.name!r}: coefficients", p.coefficients) for p in robot.passive),
+        *((f"linkage {link.name!r}: coefficients", link.coefficients) for link in robot.linkages),
+    ):
+        if len(row) != count:
+            raise RefusedError(f"{path}: {where} has {len(row)} values; it needs {count}, one per joint")
+    if robot.bus is not None and robot.bus.zeros and len(robot.bus.zeros) != count:
+        raise RefusedError(f"{path}: bus: zeros has {len(robot.bus.zeros)} values; it needs {count}, one per joint")
+    for link in robot.linkages:
+        if not link.lower < link.upper:
+            raise RefusedError(f"{path}: linkage {link.name!r}: lower {link.lower} is not below upper {link.upper}")
+        for key, pose in (("home", robot.home), ("park", robot.park)):
+            total = sum(c * q for c, q in zip(link.coefficients, pose, strict=True))
+            if not link.lower <= total <= link.upper:
+                raise RefusedError(
+                    f"{path}: linkage {link.name!r}: {key} has {total:.3f}, outside {link.lower}..{link.upper}; move it"
+                )
 
 
 def _check_names(robot: "RobotDescription", path: Path) -> None:
@@ -94,13 +121,16 @@ def _check_names(robot: "RobotDescription", path: Path) -> None:
         raise RefusedError(f"{path}: two joints have the same name")
     if len(set(robot.actuator_ids)) != len(robot.actuator_ids):
         raise RefusedError(f"{path}: two joints have the same actuator_id")
+    shadows = [i for joint in robot.joints for i in joint.shadow_ids]
+    if len({*robot.actuator_ids, *shadows}) != len(robot.actuator_ids) + len(shadows):
+        raise RefusedError(f"{path}: a servo of shadow_ids has the id of another one")
     parts = [(f"joint {joint.name!r}", joint.drive) for joint in robot.joints]
     for part, drive in (*parts, ("gripper", robot.gripper.drive)):
         if drive not in robot.drives:
             raise RefusedError(f"{path}: {part}: drive {drive!r} is not one of {', '.join(sorted(robot.drives))}")
     for key, kind in robot.drives.items():
-        if kind.kind not in ("servo", "impedance"):
-            raise RefusedError(f"{path}: drives.{key}: kind is {kind.kind!r}; allowed: servo, impedance")
+        if kind.kind not in ("servo", "impedance", "stepper"):
+            raise RefusedError(f"{path}: drives.{key}: kind is {kind.kind!r}; allowed: servo, impedance, stepper")
         if kind.kind == "servo" and kind.ticks_per_turn <= 0:
             raise RefusedError(f"{path}: drives.{key}: a servo needs ticks_per_turn above 0")
 

@@ -34,6 +34,9 @@ class Joint:
         drive: Key of the drive in the `[drives]` table.
         home: Position from which episodes start, rad.
         park: Position in which the arm may be released, rad.
+        shadow_ids: Ids of further servos on the same shaft, mounted the other way round: they obey what is written to
+            `actuator_id`, but answer to their own id only. The drive's torque is that of all of them.
+        reversed: Whether the servo is mounted so that it must count the other way round.
     """
 
     name: str
@@ -45,6 +48,40 @@ class Joint:
     drive: str
     home: float
     park: float
+    shadow_ids: tuple[int, ...] = ()
+    reversed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passive:
+    """A joint without a motor: rods and levers make it follow the driven ones.
+
+    Attributes:
+        name: Joint name in the URDF.
+        offset: Its position while all driven joints are at 0, rad.
+        coefficients: By how much it turns with each driven joint, in order of `joints`.
+    """
+
+    name: str
+    offset: float = 0.0
+    coefficients: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linkage:
+    """A limit on several joints together, beyond which the rods between them jam.
+
+    Attributes:
+        name: What it is, for people.
+        coefficients: Weight of each driven joint, in order of `joints`.
+        lower: Least weighted sum of their positions, rad.
+        upper: Largest.
+    """
+
+    name: str
+    coefficients: tuple[float, ...]
+    lower: float
+    upper: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +91,21 @@ class Gripper:
     Attributes:
         joint: Joint name in the URDF.
         actuator_id: Id of its servo on the bus.
-        closed: Joint position with the fingers shut (rad for a jaw, m for a parallel finger).
-        open: Joint position with the fingers wide open.
+        closed: Position with the fingers shut: of the joint, or of the drive where a crank slides the fingers; rad,
+            or m for fingers that the drive moves straight.
+        open: The same with the fingers wide open.
         max_velocity: Largest admitted speed, rad/s or m/s.
         max_acceleration: Largest admitted acceleration, rad/s2 or m/s2.
         drive: Key of its drive.
         home: Position from which episodes start.
         followers: URDF joints that mirror this one (a second finger).
         opening: Free opening between the finger pads in m at evenly spaced positions from `closed` to `open`.
+        slide: Position in m of each sliding finger's joint at the same positions, where a crank turns the drive's angle
+            into a way; empty where the joint moves as the drive does.
         finger_links: URDF links whose contact with a part is a grasp.
         max_force: Torque or force limit set in the gripper's drive, N m or N.
+        travel_time: Time in s that fingers which are only switched open or shut, and tell nothing, take end to end:
+            their position is then what this time says, not what they do. 0 for fingers that are driven and measured.
         approach: How far the part must lie along the TCP's +x while the gripper is open, m, so that a finger that
             does not move clears it; 0 where both fingers close.
         squeeze: Following error of the closing gripper beyond which a part between the fingers is held, rad or m.
@@ -79,9 +121,11 @@ class Gripper:
     home: float
     followers: tuple[str, ...] = ()
     opening: tuple[float, ...]
+    slide: tuple[float, ...] = ()
     finger_links: tuple[str, ...]
     max_force: float
     squeeze: float
+    travel_time: float = 0.0
     approach: float = 0.0
 
 
@@ -92,12 +136,15 @@ class Bus:
     Attributes:
         protocol: Name of the file in `drivers/protocols/`.
         baud_rate: Bits per second.
-        model_number: What every servo must answer when asked for its model.
+        model_number: What every servo must answer when asked for its model; 0 where a controller hides its motors.
+        zeros: What a controller that plans by itself counts for each joint that stands at 0 here, rad; empty for
+            servos, whose calibration says it.
     """
 
     protocol: str
     baud_rate: int
-    model_number: int
+    model_number: int = 0
+    zeros: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +214,8 @@ class RobotDescription:
         tcp_link: Link whose frame is the tool centre point; its +z axis points out of the tool.
         base_link: Root link.
         joints: Arm joints, base to tip.
+        passive: Joints that follow the driven ones by linkages.
+        linkages: Limits that linkages set to several joints together.
         gripper: The gripper.
         bus: The wire, for arms that genba drives.
         limits: The envelope.
@@ -186,6 +235,8 @@ class RobotDescription:
     tcp_link: str
     base_link: str
     joints: tuple[Joint, ...]
+    passive: tuple[Passive, ...] = ()
+    linkages: tuple[Linkage, ...] = ()
     gripper: Gripper
     bus: Bus | None = None
     limits: Limits
@@ -215,6 +266,23 @@ class RobotDescription:
     def actuator_ids(self) -> tuple[int, ...]:
         """Bus ids in the same order."""
         return (*(j.actuator_id for j in self.joints), self.gripper.actuator_id)
+
+    @cached_property
+    def shadow_ids(self) -> dict[int, int]:
+        """The actuator id that each shadow servo obeys, by the shadow's own id."""
+        return {shadow: j.actuator_id for j in self.joints for shadow in j.shadow_ids}
+
+    @cached_property
+    def servo_names(self) -> dict[int, str]:
+        """What each servo on the bus moves, by id, in the order in which they hang on the wire."""
+        names = dict(zip(self.actuator_ids, self.actuator_names, strict=True))
+        names |= {shadow: f"{names[owner]}, second motor" for shadow, owner in self.shadow_ids.items()}
+        return dict(sorted(names.items(), key=lambda item: self._wire_order(item[0])))
+
+    def _wire_order(self, servo_id: int) -> tuple[int, int]:
+        """A shadow hangs right behind the servo that it obeys."""
+        owner = self.shadow_ids.get(servo_id, servo_id)
+        return self.actuator_ids.index(owner), int(owner != servo_id)
 
     @cached_property
     def actuator_drives(self) -> tuple[Drive, ...]:
