@@ -107,7 +107,8 @@ class JointPosition:
 class EndEffectorDelta:
     """x, y, z and yaw of a tool kept vertical: base-frame steps of up to `ee_step` m and `ee_turn` rad per tick.
 
-    Four numbers suit arms of five joints and more alike; the tilt of the tool is taken out by the controller.
+    Four numbers suit arms of all kinds alike; the tilt of the tool is taken out by the controller. An arm that cannot
+    turn its tool about itself, as its reach says, goes where it is sent and lets the yaw come out as it must.
     """
 
     mode = "ee_delta"
@@ -121,6 +122,8 @@ class EndEffectorDelta:
         """
         self._step = robot.ee_step
         self._turn = robot.ee_turn
+        least, most = robot.reach.yaw
+        self._turn_weight = TURN_WEIGHT if most > least else 0.0
         self._home = robot.home
         self._spare = len(robot.joints) > 6
         self._gripper = _Gripper(robot, gripper)
@@ -128,7 +131,7 @@ class EndEffectorDelta:
 
     def target(self, action: Sequence[float], admitted: Admitted, pose: Pose) -> Vector:
         """Return the joint target with the gripper last, rad; see `ArmController.target`."""
-        step = self._step
+        step, turn_weight = self._step, self._turn_weight
         zx, zy, _ = pose.z_axis
         vx, vy, vz, wx, wy, wz = pose.jacobian_rows
         rows = (
@@ -137,7 +140,7 @@ class EndEffectorDelta:
             vz,
             [TILT_WEIGHT * w for w in wx],
             [TILT_WEIGHT * w for w in wy],
-            [TURN_WEIGHT * w for w in wz],
+            [turn_weight * w for w in wz],
         )
         # The rotation that takes the tool axis z onto (0, 0, -1) is about z x (0, 0, -1) = (-zy, zx, 0).
         twist = (
@@ -146,7 +149,7 @@ class EndEffectorDelta:
             step * action[2],
             -TILT_WEIGHT * TILT_GAIN * zy,
             TILT_WEIGHT * TILT_GAIN * zx,
-            TURN_WEIGHT * self._turn * action[3],
+            turn_weight * self._turn * action[3],
         )
         joints = admitted.joint_positions
         posture: list[float] = []
