@@ -128,6 +128,12 @@ class Gripper:
     travel_time: float = 0.0
     approach: float = 0.0
 
+    def turned(self, joint: float) -> float:
+        """Position of the gripper at a position of its URDF joint."""
+        if not self.slide:
+            return joint
+        return float(np.interp(joint, self.slide, np.linspace(self.closed, self.open, len(self.slide))))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bus:
@@ -276,7 +282,9 @@ class RobotDescription:
     def servo_names(self) -> dict[int, str]:
         """What each servo on the bus moves, by id, in the order in which they hang on the wire."""
         names = dict(zip(self.actuator_ids, self.actuator_names, strict=True))
-        names |= {shadow: f"{names[owner]}, second motor" for shadow, owner in self.shadow_ids.items()}
+        for joint in self.joints:
+            for k, shadow in enumerate(joint.shadow_ids):
+                names[shadow] = f"{joint.name}_shadow{k + 1 if k else ''}"
         return dict(sorted(names.items(), key=lambda item: self._wire_order(item[0])))
 
     def _wire_order(self, servo_id: int) -> tuple[int, int]:
