@@ -19,7 +19,7 @@ from ..robots.envelope import Admitted
 from ..robots.errors import BusError, RefusedError, SafetyError
 from ..robots.state import ArmState, Vector
 from .bus import ActuatorBus, Fault
-from .calibration import TWO_PI, Calibration, nominal_calibration
+from .calibration import TWO_PI, Calibration, nominal_calibration, read_offset
 from .framing import Telemetry
 from .pace import Pacer
 from .ports import LinkLostError, open_port, usb_serial
@@ -163,7 +163,7 @@ class BenchArm:
             wanted = self.bus.models[row.actuator_id]
             if model != wanted:
                 raise BusError(f"{where} answers as model {model}, expected {wanted}: fit the right servo")
-            offset = self.bus.read(row.actuator_id, "position_offset")
+            offset = read_offset(self.bus, row.actuator_id)
             if offset != row.offset_ticks:
                 raise RefusedError(
                     f"{where}: its EEPROM offset is {offset}, but {row.offset_ticks} when it was calibrated: "

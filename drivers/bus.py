@@ -132,6 +132,9 @@ class ActuatorBus(Exchanges):
             One entry per exchange: how many bytes of its data lie before `address`, and its packets.
         """
         first, wanted = self._stretch(address, size)
+        if not self.framing.gathers:
+            read = self.framing.read
+            return [(address - first, self._exchange(read(i, first, wanted), (i,), wanted, self.margin)) for i in ids]
         key = (tuple(ids), first, wanted)
         request = self._requests.get(key)
         if request is None:

@@ -21,7 +21,8 @@ from ..robots.errors import RefusedError
 from ..robots.strict import build, load_json
 from .bus import ActuatorBus, Fault
 from .ports import usb_serial
-from .wired import models_of
+from .protocols import load_protocol
+from .wired import bus_of, models_of
 
 FORMAT_VERSION = 1
 TWO_PI = 2.0 * math.pi
@@ -197,6 +198,8 @@ def nominal_calibration(
         RefusedError: If the arm has no bus, or a range does not fit its servo's turn.
     """
     models = models_of(robot)
+    framing = load_protocol(bus_of(robot).protocol)
+    last = framing.registers["present_position"].upper
     gripper = robot.gripper
     ranges = [(j.lower, j.upper) for j in robot.joints]
     ranges.append((min(gripper.closed, gripper.open), max(gripper.closed, gripper.open)))
@@ -204,10 +207,10 @@ def nominal_calibration(
     for i, name, (lower, upper), drive in zip(
         robot.actuator_ids, robot.actuator_names, ranges, robot.actuator_drives, strict=True
     ):
-        centre = drive.ticks_per_turn // 2
+        centre = framing.centre(drive)
         low = math.ceil(centre + lower * drive.ticks_per_turn / TWO_PI)
         high = math.floor(centre + upper * drive.ticks_per_turn / TWO_PI)
-        if not 0 <= low < high < drive.ticks_per_turn:
+        if not 0 <= low < high <= min(drive.ticks_per_turn - 1, last):
             raise RefusedError(f"{robot.name}: the range of {name} is {low}..{high} ticks, more than its servo's turn")
         actuators.append(
             ActuatorCalibration(
@@ -260,7 +263,7 @@ def calibrate_to_nominal(
             raise RefusedError(f"{name} (id {i}) is a model {model}, expected {models[i]}: nothing written")
         if bus.read(i, "torque_switch"):
             raise RefusedError(f"{name} (id {i}) holds torque: release the arm, then calibrate")
-        offsets[i] = bus.read(i, "position_offset")
+        offsets[i] = read_offset(bus, i)
     calibration = nominal_calibration(robot, unit, offsets=offsets)
     margin = 128
     for actuator, result in zip(calibration.actuators, bus.telemetry(robot.actuator_ids).values(), strict=True):
@@ -272,6 +275,20 @@ def calibrate_to_nominal(
                 f"{actuator.lower_ticks}..{actuator.upper_ticks}: its horn is not mounted as designed"
             )
     return calibration, calibration.save(path)
+
+
+def read_offset(bus: ActuatorBus, actuator_id: int) -> int:
+    """What a servo's own offset register holds, ticks; 0 where it has none.
+
+    Args:
+        bus: Its bus.
+        actuator_id: The servo.
+
+    Raises:
+        BusError: If it does not answer.
+    """
+    register = bus.framing.offset_register
+    return 0 if register is None else bus.read(actuator_id, register)
 
 
 def unit_of(url: str) -> str:

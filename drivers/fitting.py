@@ -15,7 +15,7 @@ from math import ceil, floor
 from ..robots.description import RobotDescription
 from ..robots.errors import BusError, RefusedError
 from .bus import ActuatorBus
-from .calibration import FORMAT_VERSION, TWO_PI, ActuatorCalibration, Calibration
+from .calibration import FORMAT_VERSION, TWO_PI, ActuatorCalibration, Calibration, read_offset
 from .wired import models_of
 
 UNSURE = 0.3  # rad of difference between the two signs' fit below which the design decides
@@ -24,9 +24,6 @@ ENDLESS = 0.97  # share of a turn from which a joint counts as one without ends
 SEAM_MARGIN = 24  # ticks that the seam must stay away from the travel
 READ_BACK = 8  # ticks by which a joint may be moved while its offset is written
 LIMITS = (("min_angle", "max_angle"), ("min_position", "max_position"))  # what protocols call them
-# How the offset register enters the count, present = raw + sign * offset, where it moves the wrap. Dynamixel's is added
-# behind the wrap and cannot.
-OFFSET_SIGN = {"feetech_sts": -1}
 MAX_OFFSET = 2047  # ticks; more is coded in a way that other tools do not read
 
 
@@ -139,7 +136,7 @@ def fit(
             upper_ticks=floor(last),
             ticks_per_turn=turn,
             model_number=models_of(robot)[i],
-            offset_ticks=own[0].becomes if own else bus.read(i, "position_offset"),
+            offset_ticks=own[0].becomes if own else read_offset(bus, i),
         )
         changes += _limits(bus, row)
         rows.append(row)
@@ -182,20 +179,20 @@ def _seam(
     if last - first > turn - 1 - 2 * SEAM_MARGIN:
         raise RefusedError(f"{name} (id {actuator_id}): its travel leaves no room for the wrap of the count")
     shift = turn // 2 - round(middle)
-    sign = OFFSET_SIGN.get(bus.framing.name, 0)
-    if not sign:
+    register, sign = bus.framing.offset_register, bus.framing.offset_sign
+    if register is None or not sign:
         raise RefusedError(
             f"{name} (id {actuator_id}): its count wraps within its travel, and no register of this servo mends that: "
             "mount its horn half a turn round"
         )
-    now = bus.read(actuator_id, "position_offset")
+    now = bus.read(actuator_id, register)
     wanted = (now + sign * shift + turn // 2) % turn - turn // 2
     wanted = min(max(wanted, -MAX_OFFSET), MAX_OFFSET)
     shift += (sign * (wanted - now) - shift + turn // 2) % turn - turn // 2
     change = Change(
         joint=name,
         actuator_id=actuator_id,
-        register="position_offset",
+        register=register,
         now=now,
         becomes=wanted,
         why="so that the count does not wrap within the travel",
@@ -212,7 +209,8 @@ def _limits(bus: ActuatorBus, row: ActuatorCalibration) -> list[Change]:
             if low == high == 0 or (low <= row.lower_ticks and row.upper_ticks <= high):
                 return []
             why = "so that the servo's own limits do not cut the travel off"
-            wanted = {low_name: (low, 0), high_name: (high, row.ticks_per_turn - 1)}
+            top = min(row.ticks_per_turn - 1, table[high_name].upper)
+            wanted = {low_name: (low, 0), high_name: (high, top)}
             return [
                 Change(joint=row.joint, actuator_id=row.actuator_id, register=name, now=now, becomes=becomes, why=why)
                 for name, (now, becomes) in wanted.items()
@@ -243,8 +241,8 @@ def write(bus: ActuatorBus, fitted: Fit) -> None:
         finally:
             if locked:
                 bus.write(i, "lock", 1)
-        if change.register == "position_offset":
-            moved = OFFSET_SIGN[bus.framing.name] * (change.becomes - change.now)
+        if change.register == bus.framing.offset_register:
+            moved = bus.framing.offset_sign * (change.becomes - change.now)
             after = bus.read(i, "present_position")
             if abs((after - before - moved + turn // 2) % turn - turn // 2) > READ_BACK:
                 raise BusError(

@@ -2,7 +2,7 @@
 
 A file in `protocols/` holds one constant `FRAMING` that keeps the `Framing` protocol below. It does no I/O and
 keeps no state; only a parser remembers the bytes of one exchange. Whatever the manual calls them, its table has the
-registers `model_number`, `position_offset`, `torque_switch` (1 is on), `goal_position`, `present_position`, and the
+registers `model_number`, `id`, `baud_code`, `torque_switch` (1 is on), `goal_position`, `present_position`, and the
 limits `max_temperature` in degrees Celsius and `min_voltage`, `max_voltage` in 0.1 V.
 
 Two kinds of status byte exist. Feetech's tells the servo's condition, and the request was carried out. Dynamixel's
@@ -94,6 +94,29 @@ class Framing(Protocol):
         """
 
     @property
+    def baud_rates(self) -> tuple[int, ...]:
+        """Rates that its servos know; the place in the row is what register `baud_code` holds."""
+
+    @property
+    def gathers(self) -> bool:
+        """Whether one request can ask several servos; where none can, sync read and broadcast ping stay unanswered."""
+
+    @property
+    def identity(self) -> tuple[str, int] | None:
+        """The register, and its value, that tell these servos from others whose frames look the same.
+
+        None where frames alone tell.
+        """
+
+    @property
+    def offset_register(self) -> str | None:
+        """The register by which a servo shifts its own counts; None where it has none."""
+
+    @property
+    def offset_sign(self) -> int:
+        """How that register enters the count, present = raw + sign * offset; 0 where the wrap does not move with it."""
+
+    @property
     def chained(self) -> bool:
         """Whether each reply to a sync read waits for the one before, so that a silent servo silences those after."""
 
@@ -113,6 +136,12 @@ class Framing(Protocol):
     def probe(self) -> bytes:
         """A frame that no servo answers or obeys: whatever comes back is an echo."""
 
+    def centre(self, drive: Drive) -> int:
+        """Count in the middle of what a servo measures, where a horn mounted as designed puts joint zero."""
+
+    def ping_slot(self, baud_rate: int) -> float:
+        """Time in s by which the answer of each id to a broadcast ping lies behind that of the id before."""
+
     def table(self, model_number: int) -> RegisterTable:
         """The registers of one model, with its own ranges; those that all models share where it is not known."""
 
@@ -130,6 +159,9 @@ class Framing(Protocol):
 
     def sync_write(self, address: int, values: Mapping[int, bytes]) -> bytes:
         """Set the same memory of several servos to a value each; no one answers."""
+
+    def factory_reset(self, actuator_id: int) -> bytes | None:
+        """Restore the settings of a servo but for its id; None where no request does."""
 
     def replies_size(self, replies: int, size: int) -> int:
         """Bytes on the wire of so many replies to one request that carry `size` bytes each."""

@@ -16,10 +16,9 @@ from .bus import ActuatorBus, Fault
 from .chain import Found
 from .ports import LinkLostError, open_port
 from .protocols import load_protocol
-from .scan import RATES, plan, scan
+from .scan import plan, scan
 
 REBOOT_PATIENCE = 3.0  # s a servo may take to restart
-RESETS = ("factory_reset", "recovery")  # what protocols call it
 
 
 def find_alone(url: str, protocol: str, *, on_look: Callable[[str], None] = lambda words: None) -> Found:
@@ -69,7 +68,7 @@ class LoneServo:
         self._model = found.model_number or 0
         self.actuator_id = found.actuator_id
         self.baud_rate = found.baud_rate
-        self.rates = RATES.get(found.protocol, ())
+        self.rates = self._framing.baud_rates
 
     def __enter__(self) -> Self:
         """Open the port and unlock the servo.
@@ -157,11 +156,10 @@ class LoneServo:
             RefusedError: If the protocol has no such instruction.
             BusError: If the servo does not answer afterwards; it may be at another rate, where a scan finds it.
         """
-        makers = (getattr(self._framing, name, None) for name in RESETS)
-        make: Callable[[int], bytes] | None = next((maker for maker in makers if maker is not None), None)
-        if make is None:
-            raise RefusedError(f"{self._framing.name} has no factory reset")
-        answer = self._bus.command(make(self.actuator_id), self.actuator_id)
+        request = self._framing.factory_reset(self.actuator_id)
+        if request is None:
+            raise RefusedError(f"{self._framing.name} has no factory reset: write the old settings back, --undo FILE")
+        answer = self._bus.command(request, self.actuator_id)
         if isinstance(answer, Fault):
             raise BusError(f"factory reset: {answer.text}")
         self._await()

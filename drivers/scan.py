@@ -1,12 +1,13 @@
 """Find every servo on a port: all ids, baud rates and protocols; tell two servos of one id from noise.
 
-    per protocol and rate: broadcast ping -> whoever answers -> single pings where the answers are garbled
+    per protocol and rate: broadcast ping, or a roll call -> whoever answers -> single pings where answers are garbled
     per servo found:       model, firmware, supply, temperature, condition, and six reads to see whether it is one
 
 Two servos that share an id answer a ping with the same bytes at the same time, which looks like one. What they measure
 differs, so their answers to a read garble each other, every time; noise spoils a reply now and then.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -16,17 +17,14 @@ from .bus import ActuatorBus, Fault
 from .chain import DOUBLE, READS, Found, advice
 from .framing import Framing, Telemetry
 from .ports import LinkLostError, Port, open_port
-from .protocols import _dynamixel_tables, _feetech_table, load_protocol
+from .protocols import load_protocol
 
 MARGIN = 0.03  # s beyond the last slot: USB frames and an adapter's latency timer
+ROLL_GAP = 0.001  # s between an answer and the next question: USB frames
+LATE = 32  # byte times of silence after which no answer is on its way
 LOW_IDS = range(32)  # tried singly where a broadcast is answered by garbage: ids that people give
 TRIES = 3  # single pings of an id before it counts as absent
-RATES = {"feetech_sts": _feetech_table.BAUD_RATES, "dynamixel2": _dynamixel_tables.BAUD_RATES}
-SLOTS: dict[str, Callable[[int], float]] = {
-    "feetech_sts": lambda rate: 90.0 / rate,
-    "dynamixel2": lambda rate: max(0.003, 140.0 / rate),
-}  # s per id between the answers to a broadcast ping
-COMMON_RATES = (1_000_000, 115_200, 57_600)  # of a protocol that a plug-in brings
+COMMON_RATE = 1_000_000  # tried first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +67,8 @@ def plan(
     """
     looks = []
     for protocol in protocols:
-        own = tuple(rates) if rates else RATES.get(protocol, COMMON_RATES)
-        ordered = sorted(own, key=lambda rate: (rate != first, rate != COMMON_RATES[0], -rate))
+        own = tuple(rates) if rates else load_protocol(protocol).baud_rates
+        ordered = sorted(own, key=lambda rate: (rate != first, rate != COMMON_RATE, -rate))
         looks += [(protocol, rate) for rate in ordered]
     if url.startswith("socket://"):
         looks = [next(look for look in looks if look[0] == protocol) for protocol in protocols]
@@ -99,10 +97,11 @@ def scan(
     Raises:
         BusError: If the port cannot be opened, or is lost.
     """
-    servos: list[Found] = []
+    servos: list[tuple[Found, int]] = []
     skipped: list[int] = []
     seconds = 0.0
     garbage = 0
+    heard: dict[tuple[bytes, int], tuple[list[int], int]] = {}
     opened = False
     for name, rate in looks:
         try:
@@ -116,23 +115,46 @@ def scan(
         begun = port.clock.now()
         try:
             framing = load_protocol(name)
-            answering, stray = _answering(port, framing, ids, robot)
-            garbage += stray if not answering else 0
+            look = (framing.ping(0), rate)
+            if look not in heard:  # what answers is heard once for all protocols whose frames look the same
+                gathers = all(load_protocol(n).gathers for n, r in looks if (load_protocol(n).ping(0), r) == look)
+                heard[look] = _answering(port, framing, ids, robot, broadcast_ping if gathers else roll_call)
+                garbage += heard[look][1] if not heard[look][0] else 0
+            answering = heard[look][0]
             servos += [_examine(port, framing, i) for i in answering]
             seconds += port.clock.now() - begun
         finally:
             port.close()
         on_look(f"{name} at {rate} baud: {len(servos)} found")
-    hints = advice(servos, robot, garbage=garbage)
+    told = one_protocol_each(servos)
+    hints = advice(told, robot, garbage=garbage)
     return ScanReport(
         port=url,
-        servos=tuple(servos),
+        servos=tuple(told),
         tried=tuple(looks),
         skipped=tuple(sorted(set(skipped))),
         hints=tuple(hints),
         seconds=seconds,
         complete=bool(servos) and not hints,
     )
+
+
+def one_protocol_each(servos: Sequence[tuple[Found, int]]) -> list[Found]:
+    """Each servo once, where it was found in the words of several protocols whose frames look the same.
+
+    Args:
+        servos: What was found, and how surely it is of its protocol.
+    """
+    sure = Counter[str]()
+    for servo, certainty in servos:
+        sure[servo.protocol] += certainty
+    best: dict[tuple[bytes, int, int], tuple[Found, tuple[int, int]]] = {}
+    for servo, certainty in servos:
+        key = (load_protocol(servo.protocol).ping(0), servo.baud_rate, servo.actuator_id)
+        rank = (certainty, sure[servo.protocol])
+        if key not in best or rank > best[key][1]:
+            best[key] = (servo, rank)
+    return [servo for servo, _ in best.values()]
 
 
 def broadcast_ping(port: Port, framing: Framing) -> tuple[list[int], int]:
@@ -147,7 +169,7 @@ def broadcast_ping(port: Port, framing: Framing) -> tuple[list[int], int]:
     """
     request = framing.ping(framing.broadcast_id)
     byte_time = 10.0 / port.baud_rate
-    slot = SLOTS[framing.name](port.baud_rate) if framing.name in SLOTS else (framing.ping_size + 14) * byte_time
+    slot = framing.ping_slot(port.baud_rate)
     window = len(request) * byte_time + framing.broadcast_id * slot + MARGIN
     parser = framing.parser(range(framing.broadcast_id), framing.ping_size)
     port.flush_input()
@@ -155,9 +177,39 @@ def broadcast_ping(port: Port, framing: Framing) -> tuple[list[int], int]:
     port.write(request)
     received = b""
     while port.clock.now() < deadline:
-        received += port.read(4096, deadline)
+        chunk = port.read(4096, deadline)
+        received += chunk
+        if chunk:  # where answers are longer than their slots, the last come late
+            deadline = max(deadline, port.clock.now() + MARGIN + LATE * byte_time)
     found = {packet.actuator_id for packet in parser.feed(received.removeprefix(request))}  # a wire may echo
     return sorted(found), parser.stray_bytes
+
+
+def roll_call(port: Port, framing: Framing) -> tuple[list[int], int]:
+    """Ask one id after the other who is there, and leave each just the time of its answer on the wire.
+
+    Args:
+        port: The wire.
+        framing: What they speak.
+
+    Returns:
+        Ids that answered, and how many bytes belonged to no answer.
+    """
+    parser = framing.parser(range(framing.broadcast_id), framing.ping_size)
+    clock = port.clock
+    port.flush_input()
+    received = b""
+    moment = clock.now()
+    for i in range(framing.broadcast_id):
+        request = framing.ping(i)
+        size = len(request) + framing.replies_size(1, framing.ping_size)
+        moment += size * 10.0 / port.baud_rate + (ROLL_GAP if i < framing.broadcast_id - 1 else MARGIN)
+        port.write(request)
+        heard = b""
+        while clock.now() < moment:
+            heard += port.read(4096, moment)
+        received += heard.removeprefix(request)  # a wire may echo
+    return sorted({packet.actuator_id for packet in parser.feed(received)}), parser.stray_bytes
 
 
 def echoes(port: Port, framing: Framing) -> bool:
@@ -175,16 +227,20 @@ def echoes(port: Port, framing: Framing) -> bool:
 
 
 def _answering(
-    port: Port, framing: Framing, ids: Sequence[int] | None, robot: RobotDescription | None
+    port: Port,
+    framing: Framing,
+    ids: Sequence[int] | None,
+    robot: RobotDescription | None,
+    call: Callable[[Port, Framing], tuple[list[int], int]],
 ) -> tuple[list[int], int]:
     bus = ActuatorBus(port, framing)
     if ids is not None:
         return bus.scan(ids), bus.statistics.stray_bytes
-    found, stray = broadcast_ping(port, framing)
+    found, stray = call(port, framing)
     if not found and not stray:
         return found, stray
     here = set(found)
-    again, more = broadcast_ping(port, framing)
+    again, more = call(port, framing)
     stray += more
     doubtful = here.symmetric_difference(again) | set(LOW_IDS if stray else ())
     here.intersection_update(again)
@@ -202,10 +258,12 @@ def _answering(
     return sorted(here | {i for i, count in garbled.items() if count == TRIES}), stray
 
 
-def _examine(port: Port, framing: Framing, actuator_id: int) -> Found:
+def _examine(port: Port, framing: Framing, actuator_id: int) -> tuple[Found, int]:
+    """A servo, and how surely it is of this protocol: 2 by its model, 1 by its identity."""
     bus = ActuatorBus(port, framing)
     broken, last = _read_often(bus, actuator_id)
     double = broken >= DOUBLE
+    certainty = 0
     number: int | None = None
     firmware: str | None = None
     faults: tuple[str, ...] = ()
@@ -214,6 +272,7 @@ def _examine(port: Port, framing: Framing, actuator_id: int) -> Found:
     else:
         try:
             number = bus.read(actuator_id, "model_number")
+            certainty = 2 if number in framing.models.values() else int(_is_kin(bus, actuator_id))
             bus = ActuatorBus(port, framing, models={actuator_id: number})
             firmware = _firmware(bus, actuator_id)
             faults = _complaints(bus, actuator_id, last)
@@ -221,7 +280,7 @@ def _examine(port: Port, framing: Framing, actuator_id: int) -> Found:
             raise
         except BusError as error:
             faults = (str(error),)
-    return Found(
+    found = Found(
         protocol=framing.name,
         baud_rate=port.baud_rate,
         actuator_id=actuator_id,
@@ -234,13 +293,22 @@ def _examine(port: Port, framing: Framing, actuator_id: int) -> Found:
         double=double,
         broken_reads=broken,
     )
+    return found, certainty
+
+
+def _is_kin(bus: ActuatorBus, actuator_id: int) -> bool:
+    identity = bus.framing.identity
+    return identity is None or bus.read(actuator_id, identity[0]) == identity[1]
 
 
 def _read_often(bus: ActuatorBus, actuator_id: int) -> tuple[int, Telemetry | None]:
     """Reads whose answer came garbled, and the last one that was whole."""
     broken = 0
     last: Telemetry | None = None
-    request = bus.framing.sync_read((actuator_id,), *bus.framing.telemetry_block)
+    block = bus.framing.telemetry_block
+    request = bus.framing.sync_read((actuator_id,), *block)
+    if not bus.framing.gathers:
+        request = bus.framing.read(actuator_id, *block)
     own = len(request) if echoes(bus.port, bus.framing) else 0
     for _ in range(READS):
         count = bus.statistics

@@ -18,7 +18,7 @@ from ..framing import Telemetry
 from ..registers import RegisterTable
 from ._dynamixel_faults import FAULTS, REFUSALS
 from ._dynamixel_frames import BROADCAST, StatusParser, frame
-from ._dynamixel_tables import BY_NUMBER, MODELS, PWM_UNITS, SHARED, VELOCITY_UNIT
+from ._dynamixel_tables import BAUD_RATES, BY_NUMBER, MODELS, PWM_UNITS, SHARED, VELOCITY_UNIT
 
 TICKS = 4096
 SPEED_UNIT = VELOCITY_UNIT * TICKS / (2.0 * pi)  # ticks/s per count of a velocity register
@@ -106,6 +106,11 @@ class Dynamixel2:
     condition_register: ClassVar[str] = "hardware_error"
     watchdog: ClassVar[tuple[str, float]] = ("bus_watchdog", 0.02)
     chained: ClassVar[bool] = True
+    baud_rates: ClassVar[tuple[int, ...]] = BAUD_RATES
+    gathers: ClassVar[bool] = True
+    identity: ClassVar[None] = None
+    offset_register: ClassVar[str] = "position_offset"
+    offset_sign: ClassVar[int] = 0  # it is added behind the wrap and cannot move it
     ping_size: ClassVar[int] = 3
     broadcast_id: ClassVar[int] = BROADCAST
     telemetry_block: ClassVar[tuple[int, int]] = (122, 25)
@@ -117,6 +122,15 @@ class Dynamixel2:
         """The registers of one model; those that all models share where it is not known."""
         model = BY_NUMBER.get(model_number)
         return model.table if model else SHARED
+
+    def centre(self, drive: Drive) -> int:
+        """Count in the middle of what a servo measures."""
+        return drive.ticks_per_turn // 2
+
+    def ping_slot(self, baud_rate: int) -> float:
+        """Time in s between the answers of two ids to a broadcast ping, as the vendor's client has it."""
+        del baud_rate
+        return 0.003
 
     # ---- one servo
 

@@ -19,7 +19,7 @@ MEASURE_SPEED = 0.3  # share of the arm's limits at which it goes from place to 
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
-    """Calibrate a unit: as designed, by sweeping its joints by hand, from LeRobot's file; or measure its friction."""
+    """Calibrate a unit: as designed, by a sweep by hand, by another program's file; or measure friction."""
     from contextlib import closing
 
     from ...robots.description import load_robot
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from ..protocols import load_protocol
     from ..wired import bus_of, models_of
 
-    if sum([options.sweep, options.measure, options.lerobot is not None]) > 1:
+    if sum([options.sweep, options.measure, options.imported is not None]) > 1:
         raise RefusedError("one way at a time: --sweep, --import or --measure")
     robot = load_robot(options.robot)
     if options.measure:
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     port = open_port(options.port, wire.baud_rate)
     with closing(ActuatorBus(port, load_protocol(wire.protocol), models=models_of(robot))) as bus:
         old = keep_old(place)
-        if not options.sweep and options.lerobot is None:
+        if not options.sweep and options.imported is None:
             try:
                 calibration, path = calibrate_to_nominal(robot, bus, unit, options.file)
             except RefusedError as error:
@@ -128,26 +128,44 @@ def _swept(options: argparse.Namespace, robot: "RobotDescription", bus: "Actuato
 
 
 def _imported(options: argparse.Namespace, robot: "RobotDescription", bus: "ActuatorBus", unit: str) -> "Fit":
+    from ...robots.strict import load_json
+    from .. import lerobot, phosphobot
+    from ..calibration import read_offset
     from ..fitting import Change, Fit
-    from ..lerobot import load, to_calibration
 
-    calibration = to_calibration(load(options.lerobot, robot), robot, unit)
+    here: dict[int, int] = {}
+    for i, name in zip(robot.actuator_ids, robot.actuator_names, strict=True):
+        if bus.read(i, "torque_switch"):
+            raise RefusedError(f"{name} (id {i}) holds torque: genba release, then calibrate")
+        here[i] = bus.read(i, "present_position")
+    held = {i: read_offset(bus, i) for i in robot.actuator_ids}
+    path = options.imported
+    if phosphobot.MARK in load_json(path, "a calibration"):
+        arm = phosphobot.load(path, robot)
+        calibration = phosphobot.to_calibration(arm, robot, unit, offsets=held, here=here)
+    else:
+        calibration = lerobot.to_calibration(lerobot.load(path, robot), robot, unit)
+    register = bus.framing.offset_register
     changes = []
     for row in calibration.actuators:
-        now = bus.read(row.actuator_id, "position_offset")
-        if bus.read(row.actuator_id, "torque_switch"):
-            raise RefusedError(f"{row.joint} (id {row.actuator_id}) holds torque: genba release, then calibrate")
-        if now != row.offset_ticks:
-            changes.append(
-                Change(
-                    joint=row.joint,
-                    actuator_id=row.actuator_id,
-                    register="position_offset",
-                    now=now,
-                    becomes=row.offset_ticks,
-                    why="as the file says",
-                )
+        now = held[row.actuator_id]
+        if now == row.offset_ticks:
+            continue
+        if register is None:
+            raise RefusedError(
+                f"{path}: {row.joint} (id {row.actuator_id}) has an offset of {row.offset_ticks}, which its servo "
+                "cannot hold: sweep it, genba calibrate --sweep"
             )
+        changes.append(
+            Change(
+                joint=row.joint,
+                actuator_id=row.actuator_id,
+                register=register,
+                now=now,
+                becomes=row.offset_ticks,
+                why="as the file says",
+            )
+        )
     return Fit(calibration=calibration, changes=tuple(changes), pose_error={}, unsure=())
 
 
@@ -195,7 +213,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, help="how long they are moved; until Enter if not given")
     parser.add_argument("--pose", choices=POSES, default="park", help="pose you put the arm into; park if not given")
     parser.add_argument("--pose-seconds", type=float, metavar="SECONDS", help="how long that takes; until Enter")
-    parser.add_argument("--import", dest="lerobot", type=Path, metavar="FILE.json", help="take a file of LeRobot")
+    parser.add_argument(
+        "--import", dest="imported", type=Path, metavar="FILE.json", help="take a file of LeRobot or phosphobot"
+    )
     parser.add_argument(
         "--measure", action="store_true", help="move each joint a little and tell its friction, weight and play"
     )

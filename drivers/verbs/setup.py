@@ -15,13 +15,13 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from ..chain import Found
     from ..lone import find_alone
     from ..progress import bar
-    from ..scan import RATES
+    from ..protocols import load_protocol
     from ..servo_setup import SetUp, baud_code, set_up, take_back
     from ..wired import bus_of, models_of
 
     robot = load_robot(options.robot)
     wire, models = bus_of(robot), models_of(robot)
-    rates = RATES.get(wire.protocol, ())
+    rates = load_protocol(wire.protocol).baud_rates
     code = baud_code(rates, options.baud or wire.baud_rate)
     names = dict(zip(robot.actuator_names, robot.actuator_ids, strict=True))
     if sum([options.joint is not None, options.factory_reset, options.undo is not None]) > 1:

@@ -6,7 +6,7 @@ frame to which each servo adds its block. A broadcast ping is answered in slots 
 """
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from ..framing import Packet
 from ..protocols._dynamixel_faults import BAD_CRC
@@ -24,9 +24,13 @@ _MERGED = (Instruction.FAST_SYNC_READ, Instruction.FAST_BULK_READ)
 class DynamixelRow(ServoRow[VirtualDynamixel]):
     """Dynamixel servos on one wire."""
 
-    def __init__(self, servos: Sequence[VirtualDynamixel]) -> None:
-        """Put servos on a wire."""
-        super().__init__(servos, RequestParser())
+    def listen(self) -> RequestParser:
+        """A parser as each of these servos has one."""
+        return RequestParser()
+
+    def reply(self, actuator_id: int, status: int, data: bytes) -> bytes:
+        """A reply on the wire."""
+        return status_frame(actuator_id, status, data)
 
     def relabel(self, reply: bytes, actuator_id: int) -> bytes:
         """The same reply as another servo would send it."""

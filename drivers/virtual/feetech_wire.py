@@ -4,7 +4,7 @@ A unicast reply starts one byte after the request; replies to a sync read start 
 times whatever the others do; a broadcast ping is answered after `9 * id` byte times.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ..framing import Packet
 from ..protocols._feetech_frames import BROADCAST, RequestParser, frame
@@ -20,9 +20,13 @@ SLOT_BYTE_TIMES = (10e-6, 20e-6, 40e-6, 79e-6, 87e-6, 131e-6, 174e-6, 261e-6)
 class FeetechRow(ServoRow[VirtualServo]):
     """Feetech servos on one wire."""
 
-    def __init__(self, servos: Sequence[VirtualServo]) -> None:
-        """Put servos on a wire."""
-        super().__init__(servos, RequestParser())
+    def listen(self) -> RequestParser:
+        """A parser as each of these servos has one."""
+        return RequestParser()
+
+    def reply(self, actuator_id: int, status: int, data: bytes) -> bytes:
+        """A reply on the wire."""
+        return frame(actuator_id, status, data)
 
     def relabel(self, reply: bytes, actuator_id: int) -> bytes:
         """The same reply as another servo would send it."""
@@ -39,7 +43,7 @@ class FeetechRow(ServoRow[VirtualServo]):
             for servo in listening:
                 slot = (data[1] + 9) * SLOT_BYTE_TIMES[BAUD_RATES.index(servo.baud_rate)]
                 for k, wanted in enumerate(data[2:]):
-                    if wanted == servo.actuator_id:
+                    if wanted == servo.actuator_id and servo.gathers:
                         content = servo.read(data[0], data[1])
                         if content is not None:
                             starts.append((arrived + byte_time + k * slot, frame(wanted, servo.status, content)))

@@ -1,36 +1,25 @@
 """The half-duplex wire with its servos and the plant behind them, on a clock that is given.
 
 `receive` takes the host's bytes at a time, `take` returns what has reached the host by a time. Bytes cost ten bit
-times each. Who answers what, and when, is the protocol's own: `feetech_wire` and `dynamixel_wire`. Replies that start
+times each. Who answers what, and when, is the protocol's own, in the file of its name. Replies that start
 together collide, which on this wire is a bitwise AND.
 """
 
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ...robots.description import RobotDescription
 from ...robots.errors import RefusedError
-from ..protocols import _dynamixel_tables, _feetech_table
+from ..protocols import load_protocol
 from ..wired import bus_of, models_of
-from .dynamixel import VirtualDynamixel
-from .dynamixel_wire import DynamixelRow
 from .faults import Faults
-from .feetech_wire import FeetechRow
 from .plant import Plant, ServoPlant
+from .row import make_row
 from .servo import RegisterServo
-from .sts3215 import VirtualServo
 
 BROWN_OUT = 0.3  # s of silence of a servo that lost its power for a moment
 FOREIGN_ID = 200  # id of no servo of an arm, for replies that a fault mislabels
 CATCH_UP = 1.0  # s of plant time made good at once after the process was held up; the rest is lost
-_BAUD_RATES = {"feetech_sts": _feetech_table.BAUD_RATES, "dynamixel2": _dynamixel_tables.BAUD_RATES}
-
-
-def _row(protocol: str, models: Mapping[int, int], rate: int) -> FeetechRow | DynamixelRow:
-    """Servos by id and model, all at one rate, as the protocol has them."""
-    if protocol == "dynamixel2":
-        return DynamixelRow([VirtualDynamixel(i, model_number=m, baud_rate=rate) for i, m in models.items()])
-    return FeetechRow([VirtualServo(i, model_number=m, baud_rate=rate) for i, m in models.items()])
 
 
 class VirtualLine:
@@ -59,15 +48,11 @@ class VirtualLine:
             now: Line time at the start, s.
 
         Raises:
-            RefusedError: If the arm has no bus of this family, or an id or the rate does not exist.
+            RefusedError: If the arm has no servo bus, nobody has built its servos, or an id or the rate does not exist.
         """
         bus = bus_of(robot)
         rate = bus.baud_rate if baud_rate is None else baud_rate
-        rates = _BAUD_RATES.get(bus.protocol)
-        if rates is None:
-            raise RefusedError(
-                f"robot {robot.name!r} has a {bus.protocol} bus; virtual servos exist for {', '.join(_BAUD_RATES)}"
-            )
+        rates = load_protocol(bus.protocol).baud_rates
         if rate not in rates:
             raise RefusedError(
                 f"baud rate {rate} does not exist on this series; there are {', '.join(map(str, rates))}"
@@ -84,7 +69,7 @@ class VirtualLine:
         self.faults = faults or Faults()
         self.latency = latency
         self.now = now
-        self._talk = _row(bus.protocol, models_of(robot), rate)
+        self._talk = make_row(bus.protocol, models_of(robot), rate)
         self._row = self._talk.servos
         self.servos: list[RegisterServo] = [
             s for s, i in zip(self._row, robot.actuator_ids, strict=True) if i in present

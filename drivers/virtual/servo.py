@@ -18,11 +18,15 @@ class RegisterServo(ABC):
 
     Attributes:
         memory: Every byte as a host would read it, but for the present registers, which `read` renews.
-        raw_ticks: Counts of the encoder since the plant's zero, whole turns included; zero rad is `CENTRE`.
+        raw_ticks: Counts of the encoder since the plant's zero, whole turns included; zero rad is half of `counts`.
         voltage: Supply, V.
         temperature: Case, degrees Celsius.
         deaf_until: Line time before which the servo hears nothing, s.
+        counts: Counts of its encoder's range.
+        tick: One of them, rad.
     """
+
+    counts, tick = TICKS, TICK
 
     def __init__(self, table: RegisterTable) -> None:
         """Fill the memory with the defaults of a table."""
@@ -31,7 +35,7 @@ class RegisterServo(ABC):
         self.memory = bytearray(table.size)
         for register in table:
             self._set(register.name, register.default)
-        self.raw_ticks = CENTRE
+        self.raw_ticks = self.counts // 2
         self.voltage = 12.0
         self.temperature = 28.0
         self.deaf_until = 0.0

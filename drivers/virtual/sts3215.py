@@ -12,25 +12,31 @@ from ..framing import Packet
 from ..protocols import _feetech_table as table
 from ..protocols._feetech_frames import BROADCAST
 from ..protocols.feetech_sts import CURRENT_UNIT, Instruction
+from ..registers import RegisterTable
 from .plant import Command
-from .servo import CENTRE, PLACED_TICKS, TICK, TICKS, RegisterServo, approach
+from .servo import CENTRE, PLACED_TICKS, TICKS, RegisterServo, approach
 
 SPEED_WINDOW = 0.02  # s over which the servo counts ticks for its speed register
 REBOOT_TIME = 0.8  # s of silence after REBOOT
 TORQUE_PER_AMPERE = 1.2116  # N m/A at the output, BAM m1
 
-_R = table.REGISTERS
-_KEPT = tuple(a for r in _R if r.access == "eeprom" for a in range(r.address, r.address + r.size))
-_WRITABLE = frozenset(a for r in _R if r.writable for a in range(r.address, r.address + r.size)) | frozenset(
-    range(50, 55)
-)
+UNDEFINED = frozenset(range(50, 55))  # writable, too
 _SILENT_LEVEL_0 = frozenset(Instruction) - {Instruction.PING, Instruction.READ, Instruction.SYNC_READ}
 
 _FREE, _SHORT = Command(None), Command(None, short=True)
 
 
 class VirtualServo(RegisterServo):
-    """A servo at register level; give it a motor through a plant."""
+    """A servo at register level; give it a motor through a plant.
+
+    Attributes:
+        registers: Table of its series.
+        gathers: Whether it answers a sync read.
+    """
+
+    registers: RegisterTable = table.REGISTERS
+    gathers = True
+    _extra = UNDEFINED
 
     def __init__(self, actuator_id: int, *, model_number: int = 777, baud_rate: int = 1_000_000) -> None:
         """Make a factory-new servo and switch it on.
@@ -40,7 +46,11 @@ class VirtualServo(RegisterServo):
             model_number: What it answers when asked for its model.
             baud_rate: One of the eight rates of the series.
         """
-        super().__init__(_R)
+        super().__init__(self.registers)
+        spans = [(r, range(r.address, r.address + r.size)) for r in self.registers]
+        self._eeprom = frozenset(a for r, span in spans if r.access == "eeprom" for a in span)
+        self._writable = frozenset(a for r, span in spans if r.writable for a in span) | self._extra
+        self._lock = self.registers["lock"].address
         self._set("model_number", model_number)
         self._set("id", actuator_id)
         self._set("baud_code", table.BAUD_RATES.index(baud_rate))
@@ -61,12 +71,12 @@ class VirtualServo(RegisterServo):
 
     def power_on(self, now: float, *, silent: float = 0.0) -> None:
         """Load the kept memory, clear the rest."""
-        for address in _KEPT:
+        for address in self._eeprom:
             self.memory[address] = self._kept[address]
-        for register in _R:
+        for register in self.registers:
             if register.access == "ram":
                 self._set(register.name, register.default)
-        self._set("torque_limit", self.get("max_torque"))
+        self._limit_torque()
         self.deaf_until = now + silent
         self._turns = 0
         self._last_raw = self.raw_ticks
@@ -148,17 +158,17 @@ class VirtualServo(RegisterServo):
 
     def read(self, address: int, size: int) -> bytes | None:
         """Memory from an address on, cut at its end; None beyond it."""
-        if address >= table.SIZE:
+        if address >= self.registers.size:
             return None
         self.mirror()
         return bytes(self.memory[address : address + size])
 
     def write(self, address: int, data: bytes) -> None:
         """Write what may be written, skip the rest, and let the registers take effect."""
-        mode = self.memory[33]
-        open_lock = self.memory[55] == 0
+        mode = self._mode
+        open_lock = self.memory[self._lock] == 0
         for at, byte in enumerate(data, address):
-            if at not in _WRITABLE:
+            if at not in self._writable:
                 continue
             if at == 6 and byte > 7:
                 byte = 0
@@ -166,12 +176,10 @@ class VirtualServo(RegisterServo):
                 self._torque(byte)
                 continue
             self.memory[at] = byte
-            if open_lock and at in _KEPT:
+            if open_lock and at in self._eeprom:
                 self._keep(at)
-        if self.memory[33] != mode:
-            self._set("goal_speed", 0)
-            self._set("acceleration", 0)
-            self._torque(0)
+        if self._mode != mode:
+            self._change_mode()
 
     def _keep(self, address: int) -> None:
         kept = bytearray(self._kept)
@@ -200,6 +208,31 @@ class VirtualServo(RegisterServo):
         self._turns = 0
         self._target = float(self.present_ticks)
 
+    # ---- what not all series have
+
+    @property
+    def _mode(self) -> int:
+        """0 position, 1 speed, 2 duty, 3 step."""
+        return self.memory[33]
+
+    def _change_mode(self) -> None:
+        self._set("goal_speed", 0)
+        self._set("acceleration", 0)
+        self._torque(0)
+
+    def _limit_torque(self) -> None:
+        self._set("torque_limit", self.get("max_torque"))
+
+    def _mirror_more(self) -> None:
+        self._set("target_position", round(self._target))
+        self._set("present_current", round(self._current / CURRENT_UNIT))
+
+    @property
+    def _present(self) -> int:
+        """As `present_ticks`, with the settings that were folded last."""
+        present = (self.raw_ticks - self._offset) % TICKS
+        return present + TICKS * self._turns if self._many_turns else present
+
     # ---- the control tick
 
     def _fold(self) -> None:
@@ -216,6 +249,7 @@ class VirtualServo(RegisterServo):
         self._goal_duty = self.get("goal_duty") / 1000.0
         self._acceleration = min(memory[41], memory[85]) * 100.0 * memory[86]
         self._limit = self.get("torque_limit") / 1000.0
+        self._held_back = memory[34] / 100.0
         self._loop = Command(
             None,
             position_gain=memory[21],
@@ -232,7 +266,7 @@ class VirtualServo(RegisterServo):
             return _SHORT if switch == 2 else _FREE
         if memory[5:50] != self._seen:
             self._fold()
-        mode = memory[33]
+        mode = self._mode
         if mode == 2:
             return Command(None, duty=self._goal_duty, torque_limit=self._limit)
         if mode == 1:
@@ -248,16 +282,14 @@ class VirtualServo(RegisterServo):
             )
         else:
             self._target, self._speed = self._goal, 0.0
-        present = (self.raw_ticks - self._offset) % TICKS
-        if self._many_turns:
-            present += TICKS * self._turns
+        present = self._present
         limit = self._limit
         if self._tripped & table.STATUS_OVERLOAD:
-            limit = min(limit, memory[34] / 100.0)
+            limit = min(limit, self._held_back)
         key = (self.raw_ticks - present + self._target, limit)
         if key != self._key:
             self._key = key
-            self._command = replace(self._loop, goal=(key[0] - CENTRE) * TICK, torque_limit=limit)
+            self._command = replace(self._loop, goal=(key[0] - self.counts // 2) * self.tick, torque_limit=limit)
         return self._command
 
     @property
@@ -269,9 +301,9 @@ class VirtualServo(RegisterServo):
 
     def sense(self, position: float, velocity: float, duty: float, stall: float, no_load: float, dt: float) -> None:
         """Take in what the joint did during one step of `dt` s."""
-        self.raw_ticks = round(position / TICK) + CENTRE
-        jump = (self.raw_ticks % TICKS) - (self._last_raw % TICKS)
-        if abs(jump) > TICKS // 2:
+        self.raw_ticks = round(position / self.tick) + self.counts // 2
+        jump = (self.raw_ticks % self.counts) - (self._last_raw % self.counts)
+        if abs(jump) > self.counts // 2:
             self._turns += -1 if jump > 0 else 1
         if dt and abs(self.raw_ticks - self._last_raw) > PLACED_TICKS:
             # The world was reset and the joint put elsewhere by hand; the servo holds there, as if just armed.
@@ -302,11 +334,11 @@ class VirtualServo(RegisterServo):
         limit = self.memory[13]
         if self.temperature > limit or (self.memory[65] & table.STATUS_TEMPERATURE and self.temperature + 5 >= limit):
             status |= table.STATUS_TEMPERATURE
-        if abs(self._duty) * 100.0 > self.memory[36] and abs(self._measured_speed) < 50:
+        if abs(self._duty) * 100.0 > self.get("overload_torque") and abs(self._measured_speed) < 50:
             self._overload_time += dt
-            if self._overload_time >= self.memory[35] * 0.01:
+            if self._overload_time >= self.get("protection_time") * 0.01:
                 self._tripped |= table.STATUS_OVERLOAD
-        elif abs(self._duty) * 100.0 < min(self.memory[34], self.memory[36]) - 1:
+        elif abs(self._duty) * 100.0 < min(self.get("holding_torque"), self.get("overload_torque")) - 1:
             self._overload_time = 0.0
             self._tripped = 0
         self.memory[65] = status | self._tripped
@@ -324,6 +356,5 @@ class VirtualServo(RegisterServo):
         self._set("present_voltage", round(self.voltage * 10))
         self._set("present_temperature", round(self.temperature))
         self._set("moving", int(self._measured_speed != 0))
-        self._set("target_position", round(self._target))
-        self._set("present_current", round(self._current / CURRENT_UNIT))
+        self._mirror_more()
         self.memory[65] |= self.forced_status

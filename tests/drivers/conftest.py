@@ -18,6 +18,7 @@ from genba.robots.description import Bus, RobotDescription, load_robot, robot_na
 from genba.robots.errors import RefusedError
 
 MIXED = {"dynamixel2": ("XL430-W250", "XL430-W250", "XL330-M288", "XM430-W350", "XM430-W210", "XL330-M077")}
+TURNS = {"feetech_scs": (1229, 2.2)}  # counts per turn, and rad to each side that the servo measures
 
 
 def arm_with(protocol: str) -> RobotDescription:
@@ -34,7 +35,19 @@ def made_up(protocol: str) -> RobotDescription:
     """The SO-101 with servos of that protocol, of all models there are."""
     robot = load_robot("so101")
     models = MIXED.get(protocol) or tuple(load_protocol(protocol).models)
-    drives = {m: replace(robot.drives["sts3215"], model=m, dead_zone_ticks=0.0, start_duty=0.0) for m in models}
+    turn, reach = TURNS.get(protocol, (4096, 3.1))
+    drives = {
+        m: replace(
+            robot.drives["sts3215"],
+            model=m,
+            dead_zone_ticks=0.0,
+            start_duty=0.0,
+            ticks_per_turn=turn,
+            position_gain=robot.drives["sts3215"].position_gain * 4096 / turn,  # as stiff, whatever a count is
+            derivative_gain=robot.drives["sts3215"].derivative_gain * 4096 / turn,
+        )
+        for m in models
+    }
     return replace(
         robot,
         name=f"so101 with {protocol}",
@@ -42,7 +55,13 @@ def made_up(protocol: str) -> RobotDescription:
         drives=drives,
         # Without a starting duty such servos lag more; a slower arm keeps the way left after a stop as small.
         joints=tuple(
-            replace(j, drive=models[k % len(models)], max_velocity=0.95 * j.max_velocity)
+            replace(
+                j,
+                drive=models[k % len(models)],
+                max_velocity=0.95 * j.max_velocity,
+                lower=max(j.lower, -reach),
+                upper=min(j.upper, reach),
+            )
             for k, j in enumerate(robot.joints)
         ),
         gripper=replace(robot.gripper, drive=models[len(robot.joints) % len(models)]),

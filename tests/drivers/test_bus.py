@@ -8,14 +8,18 @@ from genba.drivers.ports import LinkLostError
 from genba.drivers.protocols import load_protocol, protocol_names
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import BROWN_OUT, VirtualLine
-from genba.drivers.virtual.sts3215 import TICK
 from genba.robots.errors import BusError, RefusedError, UnknownNameError
 
 IDS = (1, 2, 3, 4, 5, 6)
 
 
+def to_and_fro(way: float) -> float:
+    """Position after a way that turns round at -2 and 2 rad."""
+    return abs((way - 2.0) % 8.0 - 4.0) - 2.0
+
+
 class Ramp:
-    """A plant whose joint k turns steadily, so that every instant has its own counts."""
+    """A plant whose joint k turns steadily to and fro, so that counts tell the instant."""
 
     period = 0.001
 
@@ -25,7 +29,7 @@ class Ramp:
 
     def motion(self):
         speeds = [0.5 * (k + 1) for k in range(6)]
-        return self._motion([s * self.time for s in speeds], speeds, [0.0] * 6)
+        return self._motion([to_and_fro(s * self.time) for s in speeds], speeds, [0.0] * 6)
 
     def step(self, commands):
         self.time += self.period
@@ -66,6 +70,7 @@ def test_an_old_reply_never_answers_a_new_question(
 ) -> None:
     plant = Ramp(line)
     line.plant = plant
+    servo = line.servos[0]
     bus.port.clock.sleep_until(line.now + 0.01)
     setattr(faults, trouble, 0.3)
     heard = 0
@@ -76,11 +81,11 @@ def test_an_old_reply_never_answers_a_new_question(
         for i, result in results.items():
             if isinstance(result, Telemetry):
                 heard += 1
-                low, high = (round(0.5 * i * t / TICK) + 2048 for t in (asked, answered))
-                assert (result.position_ticks - low) % 4096 <= high - low
+                was = servo.counts // 2 + to_and_fro(0.5 * i * asked) / servo.tick
+                assert abs(result.position_ticks - was) <= 0.5 * i * (answered - asked) / servo.tick + 1.0
         bus.port.clock.sleep_until(line.now + 0.02)
     assert heard > 5000
-    assert bus.statistics.late_replies > 1000
+    assert bus.statistics.late_replies + bus.statistics.stray_bytes > 1000
 
 
 @pytest.mark.parametrize("trouble", ["drop", "insert", "truncate"])
@@ -162,6 +167,8 @@ class Trickle:
 
 def test_bytes_too_many_are_made_up_for_without_waiting_for_the_deadline(bus: ActuatorBus, line: VirtualLine) -> None:
     address, size = bus.framing.telemetry_block
+    if not bus.framing.gathers:
+        return  # one reply at a time is never waited for in vain
     request = bus.framing.sync_read(IDS, address, size)
     line.receive(request, line.now)
     port = Trickle(b"\x00\x00\x00" + line.take(line.now + 1.0))

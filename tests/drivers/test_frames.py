@@ -1,30 +1,18 @@
 """Laws that hold for the frames and registers of every protocol of the catalogue, whatever bytes come."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genba.drivers.framing import Framing, Packet, Parser
-from genba.drivers.protocols import _dynamixel_frames, _feetech_frames, load_protocol, protocol_names
+from genba.drivers.protocols import load_protocol, protocol_names
 from genba.drivers.registers import RegisterTable
+from genba.drivers.virtual.row import ServoRow, make_row
 from genba.robots.errors import RefusedError
 
-
-class Dialect(NamedTuple):
-    """What the servo's side of a protocol looks like; a new protocol adds its own below."""
-
-    reply: Callable[[int, int, bytes], bytes]
-    listen: Callable[[], _feetech_frames.RequestParser | _dynamixel_frames.RequestParser]
-
-
-DIALECTS = {
-    "feetech_sts": Dialect(_feetech_frames.frame, _feetech_frames.RequestParser),
-    "dynamixel2": Dialect(_dynamixel_frames.status_frame, _dynamixel_frames.RequestParser),
-}
-EVERY = [(load_protocol(name), DIALECTS[name]) for name in protocol_names()]
+EVERY = [(load_protocol(name), make_row(name, {}, 1_000_000)) for name in protocol_names()]
 TABLES = list(
     dict.fromkeys(
         table for framing, _ in EVERY for table in (framing.registers, *map(framing.table, framing.models.values()))
@@ -34,7 +22,7 @@ every = pytest.mark.parametrize(("framing", "dialect"), EVERY, ids=protocol_name
 ids = st.integers(0, 252)
 
 
-def streams(dialect: Dialect) -> st.SearchStrategy[list[bytes]]:
+def streams(dialect: ServoRow[Any]) -> st.SearchStrategy[list[bytes]]:
     """Chunks of noise, of headers, of replies, and of replies that are cut, spoiled or nested."""
     replies = st.builds(dialect.reply, st.integers(1, 6), st.integers(0, 255), st.binary(max_size=12))
     nested = st.builds(dialect.reply, st.integers(1, 6), st.integers(0, 255), replies)
@@ -62,9 +50,11 @@ def feed(parser: Parser, stream: bytes, data: st.DataObject) -> list[Packet]:
 
 
 @every
-def test_a_protocol_goes_by_the_name_of_its_file(framing: Framing, dialect: Dialect) -> None:
+def test_a_protocol_goes_by_the_name_of_its_file(framing: Framing, dialect: ServoRow[Any]) -> None:
     assert load_protocol(framing.name) is framing
-    for name in ("model_number", "position_offset", "torque_switch", "goal_position", "present_position"):
+    if framing.offset_register:
+        assert framing.offset_register in framing.registers
+    for name in ("model_number", "torque_switch", "goal_position", "present_position"):
         assert name in framing.registers
     assert dialect.listen().feed(framing.probe) in ([], [Packet(framing.broadcast_id, -1, b"")])
 
@@ -72,7 +62,7 @@ def test_a_protocol_goes_by_the_name_of_its_file(framing: Framing, dialect: Dial
 @every
 @given(data=st.data())
 def test_any_bytes_in_any_chunks_end_in_whole_replies_or_nothing(
-    framing: Framing, dialect: Dialect, data: st.DataObject
+    framing: Framing, dialect: ServoRow[Any], data: st.DataObject
 ) -> None:
     whole = b"".join(data.draw(streams(dialect)))
     asked = data.draw(st.sets(st.integers(1, 6), min_size=1, max_size=6))
@@ -91,11 +81,11 @@ def test_any_bytes_in_any_chunks_end_in_whole_replies_or_nothing(
     data=st.data(),
 )
 def test_replies_between_noise_are_found_however_they_are_cut(
-    framing: Framing, dialect: Dialect, replies: list[tuple[int, int, bytes]], data: st.DataObject
+    framing: Framing, dialect: ServoRow[Any], replies: list[tuple[int, int, bytes]], data: st.DataObject
 ) -> None:
     noise = st.binary(max_size=6).map(lambda b: b.replace(b"\xff", b"\xfe"))
     # A longer piece of a Feetech frame passes for a whole one, together with what follows, once in 256 times.
-    longest = 8 if framing.name == "feetech_sts" else 14
+    longest = 8 if framing.name.startswith("feetech") else 14
     broken = st.builds(lambda k: dialect.reply(1, 0, b"gone")[:k], st.integers(0, longest))
     # What follows a real Feetech frame is a header or nothing, so noise begins with one.
     stream = b"".join(b"\xff\xff" + data.draw(noise) + data.draw(broken) + dialect.reply(*r) for r in replies)
@@ -105,7 +95,9 @@ def test_replies_between_noise_are_found_however_they_are_cut(
 
 @every
 @given(i=ids, status=st.integers(0, 255), content=st.binary(max_size=60))
-def test_a_reply_survives_its_journey(framing: Framing, dialect: Dialect, i: int, status: int, content: bytes) -> None:
+def test_a_reply_survives_its_journey(
+    framing: Framing, dialect: ServoRow[Any], i: int, status: int, content: bytes
+) -> None:
     parser = framing.parser((i,), len(content))
     reply = dialect.reply(i, status, content)
     assert parser.missing(1) == framing.replies_size(1, len(content))
@@ -116,7 +108,7 @@ def test_a_reply_survives_its_journey(framing: Framing, dialect: Dialect, i: int
 @every
 @given(content=st.binary(max_size=15), data=st.data())
 def test_one_turned_bit_is_never_accepted(
-    framing: Framing, dialect: Dialect, content: bytes, data: st.DataObject
+    framing: Framing, dialect: ServoRow[Any], content: bytes, data: st.DataObject
 ) -> None:
     packet = bytearray(dialect.reply(1, 0, content))
     packet[data.draw(st.integers(0, len(packet) - 1))] ^= 1 << data.draw(st.integers(0, 7))
@@ -126,7 +118,7 @@ def test_one_turned_bit_is_never_accepted(
 @every
 @given(data=st.data())
 def test_a_servo_survives_any_bytes_and_hears_what_comes_after(
-    framing: Framing, dialect: Dialect, data: st.DataObject
+    framing: Framing, dialect: ServoRow[Any], data: st.DataObject
 ) -> None:
     parser = dialect.listen()
     feed_all = data.draw(streams(dialect))
@@ -139,7 +131,7 @@ def test_a_servo_survives_any_bytes_and_hears_what_comes_after(
 @every
 @given(i=ids, address=st.integers(0, 40), content=st.binary(min_size=1, max_size=20))
 def test_what_a_host_writes_a_servo_reads(
-    framing: Framing, dialect: Dialect, i: int, address: int, content: bytes
+    framing: Framing, dialect: ServoRow[Any], i: int, address: int, content: bytes
 ) -> None:
     try:
         request = framing.write(i, address, content)
@@ -188,12 +180,14 @@ def test_a_longer_read_holds_the_shorter_one(table: RegisterTable) -> None:
 
 
 @every
-def test_the_block_of_telemetry_can_be_read_in_many_lengths_without_a_gap(framing: Framing, dialect: Dialect) -> None:
+def test_the_block_of_telemetry_can_be_read_in_many_lengths_without_a_gap(
+    framing: Framing, dialect: ServoRow[Any]
+) -> None:
     address, size = framing.telemetry_block
     for table in (framing.registers, *map(framing.table, framing.models.values())):
         defined = {a for r in table for a in range(r.address, r.address + r.size)}
         windows = {wanted: table.window(address, size, wanted) for wanted in range(size, size + 6)}
-        if framing.name == "feetech_sts":  # answers for the bytes between registers, too
+        if framing.name.startswith("feetech"):  # answers for the bytes between registers, too
             assert set(windows.values()) == {address}
         else:
             assert all(first is not None and {*range(first, first + n)} <= defined for n, first in windows.items())

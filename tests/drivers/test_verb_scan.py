@@ -7,6 +7,7 @@ import pytest
 
 from genba.__main__ import main
 from genba.drivers import ports, scan
+from genba.drivers.protocols import load_protocol, protocol_names
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import Command, Motion
@@ -61,7 +62,7 @@ def test_every_servo_is_found_whatever_its_protocol_and_rate(
     names = {d.model for d in robot.actuator_drives}
     assert {s["model"] for s in report["servos"]} == names
     assert all(s["firmware"] and s["voltage"] and s["temperature"] and not s["double"] for s in report["servos"])
-    assert len(report["tried"]) == sum(len(rates) for rates in scan.RATES.values())
+    assert len(report["tried"]) == sum(len(load_protocol(name).baud_rates) for name in protocol_names())
     assert report["seconds"] <= MOST_SECONDS
 
 
@@ -172,8 +173,8 @@ def test_people_get_a_table(robot: RobotDescription, capsys: pytest.CaptureFixtu
 
 
 def test_a_socket_has_no_rate_to_try() -> None:
-    looks = scan.plan("socket://127.0.0.1:7000", sorted(scan.RATES), first=1_000_000)
-    assert looks == [(name, 1_000_000) for name in sorted(scan.RATES)]
+    looks = scan.plan("socket://127.0.0.1:7000", protocol_names(), first=1_000_000)
+    assert looks == [(name, 1_000_000) for name in protocol_names()]
 
 
 def test_the_arm_s_own_rate_comes_first() -> None:

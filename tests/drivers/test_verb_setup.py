@@ -8,7 +8,7 @@ import pytest
 
 from genba.__main__ import main
 from genba.drivers import ports
-from genba.drivers.scan import RATES
+from genba.drivers.protocols import load_protocol
 from genba.drivers.servo_setup import load_undo
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import Command, Motion
@@ -113,6 +113,10 @@ def test_a_reset_asks_first_and_can_be_taken_back(
     assert main(["setup", URL, "--factory-reset"]) == 3
     assert "--yes" in capsys.readouterr().err
     assert line.servos[0].get("max_temperature") == 55
+    if load_protocol(robot.bus.protocol).factory_reset(4) is None:
+        assert main(["setup", URL, "--factory-reset", "--yes"]) == 3
+        assert "has no factory reset" in capsys.readouterr().err
+        return
     row = done(capsys, "--factory-reset", "--yes")
     assert row["written"]["max_temperature"] == [55, hot]
     assert row["to_id"] == 4
@@ -261,4 +265,4 @@ def test_a_cable_pulled_between_two_writes_is_made_good_by_the_next_run(
 
 def test_every_rate_can_be_given(robot: RobotDescription) -> None:
     assert robot.bus is not None
-    assert robot.bus.baud_rate in RATES[robot.bus.protocol]
+    assert robot.bus.baud_rate in load_protocol(robot.bus.protocol).baud_rates
