@@ -48,6 +48,7 @@ class PartsTask(Task):
         handling: How parts are gripped and carried.
     """
 
+    turns = True
     gripper = True
     pose = False
     symmetry = 4

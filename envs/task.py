@@ -98,6 +98,7 @@ class Task(ABC):
         title: One sentence for people.
         robots: Arms that can do it; empty for all with enough reach.
         depth: How far the arm's reach must extend outward, from nearest to farthest, for the layout to fit, m.
+        turns: Whether fixtures or parts lie in ways that ask for a tool which can be turned about itself.
         gripper: Whether actions drive the gripper.
         symmetry: Yaw turns under which the handled part looks the same.
         horizon_s: Length of an episode, s.
@@ -114,6 +115,7 @@ class Task(ABC):
     title: ClassVar[str]
     robots: ClassVar[tuple[str, ...]] = ()
     depth: ClassVar[float] = 0.0
+    turns: ClassVar[bool] = False
     gripper: ClassVar[bool]
     symmetry: ClassVar[int] = 1
     horizon_s: ClassVar[float]
@@ -135,7 +137,9 @@ class Task(ABC):
             robot: The arm.
         """
         near, far = robot.reach.radius
-        return (not cls.robots or robot.name in cls.robots) and far - near >= cls.depth
+        least, most = robot.reach.yaw
+        able = far - near >= cls.depth and (most > least or not cls.turns)
+        return able and (not cls.robots or robot.name in cls.robots)
 
     @classmethod
     def offered(cls) -> tuple[str, ...]:

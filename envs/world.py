@@ -47,14 +47,26 @@ class _ServoArm(SimArm):
         """One Bullet substep under the servos' law."""
         cell, joints, law = self.cell, self._joints, self._commanded
         c, arm = cell.client, cell.arm
-        states = bullet.getJointStates(arm, joints, c)
-        speeds = [s[1] for s in states]
-        torques = law.torques(commands, self._measured, speeds)
+        fingers, n = self._fingers, len(self.robot.joints)
+        states = self._joint_states()
+        torques = law.torques(commands, self._measured, [s[1] for s in states])
+        if fingers is not None:
+            slides = bullet.getJointStates(arm, joints[n:], c)
+            fingers.drive(self._drives[n], law.duties[n], slides)
+            joints, torques = joints[:n], torques[:n]
         bullet.setJointMotorControlArray(arm, joints, bullet.TORQUE_CONTROL, forces=torques, physicsClientId=c)
         cell.stepper()(c)
-        states = bullet.getJointStates(arm, joints, c)
+        states = self._joint_states()
         self._speeds = [s[1] for s in states]
         self._measured = self._gears.encoders([s[0] for s in states], law.motors)
+
+    def _joint_states(self) -> Sequence[Sequence[float]]:
+        """Position and speed of each actuator, the crank's where it slides fingers."""
+        states: Sequence[Sequence[float]] = bullet.getJointStates(self.cell.arm, self._joints, self.cell.client)
+        if self._fingers is None:
+            return states
+        n = len(self.robot.joints)
+        return (*states[:n], self._fingers.turn(states[n:]))
 
 
 class CellWorld:
@@ -84,7 +96,7 @@ class CellWorld:
             RefusedError: If the task does not exist or the arm has no servos.
         """
         kind = load_task(task)
-        if {drive.kind for drive in robot.actuator_drives} != {"servo"} or robot.gripper.followers:
+        if {drive.kind for drive in robot.actuator_drives} != {"servo"}:
             raise RefusedError(f"robot {robot.name!r} has no servos for a world to move")
         self.task = kind(robot, tolerance or robot.tolerance, level)
         self.robot = robot
