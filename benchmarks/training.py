@@ -14,7 +14,9 @@ import numpy as np
 from genba.policies.collect import Collectors
 from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
+from genba.policies.recipe import load_recipe
 from genba.policies.train import train
+from genba.robots.description import load_robot
 
 EPISODES = 200
 WANTED = (("TeachPoint", "so101", 60.0, 0.99), ("PickPlace", "so101", 120.0, 0.95), ("PickPlace", "panda", 120.0, 0.95))
@@ -41,7 +43,8 @@ def main() -> int:
     for task, robot, longest, least in WANTED:
         with tempfile.TemporaryDirectory() as folder:
             started = time.monotonic()
-            train(task=task, robot=robot, out=Path(folder) / "run", algo=algo, quiet=True)
+            recipe = load_recipe(task, load_robot(robot), changes=[("algorithm", algo)])
+            train(task=task, robot=robot, out=Path(folder) / "run", recipe=recipe, quiet=True)
             bundle = pack(Path(folder) / "run")
             seconds = time.monotonic() - started
         result = evaluate(bundle, EPISODES)

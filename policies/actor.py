@@ -1,6 +1,7 @@
 """The actor while it learns: relative, normalised features in front of an SB3 network, and its weights as arrays."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -25,12 +26,16 @@ class Features(BaseFeaturesExtractor):
     scale: th.Tensor
 
     def __init__(
-        self, observation_space: gym.spaces.Dict, features: FeatureMap, mean: Sequence[float], std: Sequence[float]
+        self,
+        observation_space: gym.spaces.Space[Any],
+        features: FeatureMap,
+        mean: Sequence[float],
+        std: Sequence[float],
     ) -> None:
         """Keep the map as buffers, so that it moves and saves with the policy.
 
         Args:
-            observation_space: Dict with `observation` and `desired_goal`.
+            observation_space: Dict with `observation` and `desired_goal`, or a box of both side by side.
             features: The map from both to features.
             mean: Mean of each feature over the demonstrations.
             std: Standard deviation of each.
@@ -44,16 +49,12 @@ class Features(BaseFeaturesExtractor):
         self.register_buffer("mean", th.as_tensor(np.asarray(mean, np.float32)))
         self.register_buffer("scale", th.as_tensor(1.0 / np.asarray(std, np.float32)))
 
-    def forward(self, observations: Mapping[str, th.Tensor]) -> th.Tensor:
-        """Features of a batch."""
-        x = th.cat((observations["observation"], observations["desired_goal"]), dim=1)
+    def forward(self, observations: Mapping[str, th.Tensor] | th.Tensor) -> th.Tensor:
+        """Features of a batch, given as a dict or with both vectors side by side."""
+        if isinstance(observations, th.Tensor):
+            x = observations
+        else:
+            x = th.cat((observations["observation"], observations["desired_goal"]), dim=1)
         near = th.tanh((x[:, self.near] - x[:, self.origin]) / LOCAL_SCALE)
         z = th.cat((x, x[:, self.left] * x[:, self.right], near), dim=1)
         return (z @ self.matrix - self.mean) * self.scale
-
-
-def layers_of(actor: th.nn.Module) -> tuple[tuple[Array, Array], ...]:
-    """Weights of an SB3 SAC actor's mean, first layer to last."""
-    linear = [m for m in actor.latent_pi if isinstance(m, th.nn.Linear)]  # type: ignore[union-attr]
-    linear.append(actor.mu)  # type: ignore[arg-type]
-    return tuple((m.weight.detach().numpy().copy(), m.bias.detach().numpy().copy()) for m in linear)

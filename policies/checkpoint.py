@@ -11,7 +11,7 @@ import torch as th
 
 from ..robots.errors import RefusedError
 
-VERSION = 1
+VERSION = 2
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:

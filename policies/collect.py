@@ -36,13 +36,17 @@ class BatchActor:
         features: Map from observation and goal to features.
         mean: Mean of each feature.
         std: Standard deviation of each.
-        layers: Weight and bias, first to last; ReLU between, tanh after the last.
+        layers: Weight and bias, first to last.
+        activation: "relu" or "tanh" between layers.
+        squash: "tanh" or "clip" after the last.
     """
 
     features: FeatureMap
     mean: Array
     std: Array
     layers: tuple[tuple[Array, Array], ...]
+    activation: str = "relu"
+    squash: str = "tanh"
 
     def __call__(self, x: Array) -> Array:
         """Actions (batch, n) for packed observation and goal (batch, inputs)."""
@@ -50,9 +54,11 @@ class BatchActor:
         last = len(self.layers) - 1
         for k, (weight, bias) in enumerate(self.layers):
             out = out @ weight.T + bias
-            if k < last:
+            if k < last and self.activation == "relu":
                 np.maximum(out, 0.0, out=out)
-        actions: Array = np.tanh(out, dtype=np.float32)
+            elif k < last or self.squash == "tanh":
+                np.tanh(out, out=out)
+        actions: Array = np.clip(out, -1.0, 1.0, dtype=np.float32)
         return actions
 
 

@@ -26,6 +26,7 @@ from .media import encode_clip, encode_png
 from .pack import pack, remeasure
 from .plot import Plot, joint_plot
 from .progress import progress_bar
+from .recipe import load_recipe
 from .report import Clip, Picture, Section, Table, Text, write_report
 from .train import train
 
@@ -74,7 +75,8 @@ def demo(out: Path, make_twin: MakeTwin, *, episodes: int = 20, say: Callable[[s
         raise RefusedError(f"{out}: cannot be made ({error.strerror}); name another folder with --out") from error
     say(f"1/4  training TeachPoint on {ROBOT}: a policy from nothing")
     run = out / time.strftime("teach_point_%Y%m%d_%H%M%S")
-    outcome = train(task="TeachPoint", robot=ROBOT, out=run, algo="imitate")
+    recipe = load_recipe("TeachPoint", load_robot(ROBOT), changes=[("algorithm", "imitate")])
+    outcome = train(task="TeachPoint", robot=ROBOT, out=run, recipe=recipe)
     taught = out / "TeachPoint_so101.genba"
     bundle = pack(run)
     say(f"     trained in {outcome.seconds:.0f} s")

@@ -14,40 +14,12 @@ from numpy.typing import NDArray
 
 from ..envs.curriculum import Curriculum
 from ..robots.features import FeatureMap
-from .actor import layers_of
 from .collect import BatchActor, Collectors, Trajectory
+from .layout import arrays_of
+from .recipe import ImitationRecipe
 
 Array = NDArray[np.float32]
 STD_FLOOR = 1e-3  # of a feature that hardly changes in the demonstrations
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImitationRecipe:
-    """How much of what.
-
-    Attributes:
-        demonstrations: Episodes of the expert; the second half of them with noise.
-        noise: Standard deviation of the noise on the expert's actions as sent.
-        rounds: DAgger rounds at most.
-        sure: Rounds in a row in which no learner episode fails, after which the rest is left out.
-        episodes: Learner episodes in each round.
-        first_updates: Gradient steps on the demonstrations.
-        updates: Gradient steps after each round.
-        last_updates: Gradient steps at the end, with a falling learning rate.
-        batch: Samples per gradient step.
-        learning_rate: Adam's.
-    """
-
-    demonstrations: int = 96
-    noise: float = 0.2
-    rounds: int = 20
-    sure: int = 3
-    episodes: int = 60
-    first_updates: int = 2500
-    updates: int = 1500
-    last_updates: int = 5000
-    batch: int = 256
-    learning_rate: float = 1e-3
 
 
 @dataclass(slots=True)
@@ -118,9 +90,9 @@ def fit(
             total = 0.0
 
 
-def batch_actor(actor: th.nn.Module, features: FeatureMap, mean: Array, std: Array) -> BatchActor:
+def batch_actor(policy: th.nn.Module, features: FeatureMap, mean: Array, std: Array) -> BatchActor:
     """The present mean action as arrays for the collectors."""
-    return BatchActor(features=features, mean=mean, std=std, layers=layers_of(actor))
+    return BatchActor(features=features, mean=mean, std=std, layers=arrays_of(policy))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,7 +137,7 @@ class Imitation:
 
     def run_round(
         self,
-        actor: th.nn.Module,
+        policy: th.nn.Module,
         mean: Array,
         std: Array,
         collectors: Collectors,
@@ -176,7 +148,7 @@ class Imitation:
         """One round: let the learner act (but not before the first fit), then fit.
 
         Args:
-            actor: SB3 actor.
+            policy: SB3 policy, of which the actor is fitted.
             mean: Mean of each feature.
             std: Standard deviation of each.
             collectors: Who run episodes.
@@ -190,7 +162,7 @@ class Imitation:
             start = self.seed + recipe.demonstrations + self.round * recipe.episodes
             episodes = collectors.collect(
                 range(start, start + recipe.episodes),
-                actor=batch_actor(actor, self.features, mean, std),
+                actor=batch_actor(policy, self.features, mean, std),
                 options={"level": curriculum.level} if curriculum else None,
             )
             if curriculum:
@@ -204,7 +176,7 @@ class Imitation:
         last = self.round == recipe.rounds - 1 or self.flawless >= recipe.sure
         updates = recipe.first_updates if first else recipe.last_updates if last else recipe.updates
         for loss in fit(
-            actor,
+            policy.actor,  # type: ignore[arg-type]
             self.labels,
             split=self.split,
             updates=updates,

@@ -8,7 +8,6 @@ does not work at 30 Hz: one action of 33 ms is worth a fifth of a tick, the crit
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,46 +15,10 @@ import torch as th
 from numpy.typing import NDArray
 from stable_baselines3 import SAC
 
+from .recipe import ImprovementRecipe
 from .replay import Batch, Replay
 
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImprovementRecipe:
-    """How much of what.
-
-    Attributes:
-        gamma: Discount per tick.
-        steps: Ticks in one transition.
-        hindsight: Share of samples with a hindsight goal.
-        rounds: Rounds of collecting and learning.
-        episodes: Learner episodes per round.
-        explore: Standard deviation of the exploration, see `collect.Job`.
-        critic_updates: Critic updates before the actor moves.
-        updates: Updates per round.
-        batch: Samples per update, half of them demonstrations.
-        learning_rate: Adam's for the critic.
-        actor_rate: Adam's for the actor.
-        tau: Share of the critic that its target takes over per update.
-        temperature: Spread of advantages, in their standard deviation, that changes a sample's weight by e.
-        anchor: Weight of the expert's labels, which keeps what the advantage does not speak about.
-    """
-
-    gamma: float = 0.985
-    steps: int = 8
-    hindsight: float = 0.3
-    rounds: int = 12
-    episodes: int = 24
-    explore: float = 0.25
-    critic_updates: int = 3000
-    updates: int = 800
-    batch: int = 256
-    learning_rate: float = 1e-3
-    actor_rate: float = 1e-4
-    tau: float = 0.01
-    temperature: float = 0.5
-    anchor: float = 1.0
 
 
 class Improvement:

@@ -24,6 +24,7 @@ from ..robots.strict import build
 from ..robots.success import Success
 from .archive import parse_json
 from .bundle import PolicyBundle
+from .layers import Layers, layer_arrays
 from .manifest import (
     FORMAT_VERSION,
     Architecture,
@@ -46,21 +47,6 @@ REFERENCES: Final = 16
 MAX_MODEL_BYTES: Final = 500_000_000
 
 State = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layers:
-    """Where the actor's layers are in the state dict.
-
-    Attributes:
-        layers: Prefixes of `.weight` and `.bias`, first layer to last, such as "actor.latent_pi.0".
-        activation: "relu" or "tanh" between them.
-        squash: "tanh" or "clip" after the last.
-    """
-
-    layers: tuple[str, ...]
-    activation: str
-    squash: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,17 +160,21 @@ def read_sb3(path: Path) -> State:
 
 def _layers(layout: Layers, state: State, folder: Path) -> State:
     """The actor's arrays under the bundle's names."""
-    weights: State = {}
-    for i, prefix in enumerate(layout.layers):
-        for part in ("weight", "bias"):
-            name = f"{prefix}.{part}"
-            if name not in state:
-                known = ", ".join(key for key in state if key.startswith(prefix.split(".")[0])) or "no such part"
-                raise RefusedError(f"{folder / MODEL}: no weights {name!r}; there are: {known[:300]}")
-            weights[f"layer{i}.{part}"] = np.ascontiguousarray(state[name])
-    if not weights:
-        raise RefusedError(f"{folder / RUN}: network.layers is empty; name the actor's layers, first to last")
-    return weights
+    if not layout.layers or len(layout.norms) not in (0, len(layout.layers)):
+        raise RefusedError(
+            f"{folder / RUN}: network.layers must name the actor's layers, and norms one for each or none"
+        )
+    try:
+        arrays = layer_arrays(state, layout)
+    except KeyError as error:
+        name = str(error.args[0])
+        known = ", ".join(key for key in state if key.startswith(name.split(".", maxsplit=1)[0])) or "no such part"
+        raise RefusedError(f"{folder / MODEL}: no weights {name!r}; there are: {known[:300]}") from error
+    return {
+        f"layer{i}.{part}": array
+        for i, pair in enumerate(arrays)
+        for part, array in zip(("weight", "bias"), pair, strict=True)
+    }
 
 
 def assemble(run: TrainingRun, weights: State) -> PolicyBundle:

@@ -1,6 +1,7 @@
 """`run.json`: what the trainer knows and the weights do not say, for `genba pack`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..envs.env import CellEnv
 from ..robots.errors import RefusedError
-from .warm import actor_layer_names
+from .layers import Layers
 
 TAUGHT_POINTS = 64
 REFERENCES = 32
@@ -24,7 +25,8 @@ def write_run(
     std: NDArray[np.float32],
     x: NDArray[np.float32],
     seed: int,
-    provenance: dict[str, Any],
+    layout: Layers,
+    provenance: Mapping[str, Any],
 ) -> None:
     """Write the table that `policies/pack.py` reads.
 
@@ -35,6 +37,7 @@ def write_run(
         std: Standard deviation of each.
         x: Observation and goal of every labelled step.
         seed: For the choice of references.
+        layout: Where the actor's layers are in the model.
         provenance: Where the run comes from.
 
     Raises:
@@ -59,10 +62,10 @@ def write_run(
             "desired_goal": {"low": low[split:], "high": high[split:]},
         },
         "normalisation": {"mean": mean.tolist(), "std": std.tolist()},
-        "network": {"layers": list(actor_layer_names()), "activation": "relu", "squash": "tanh"},
+        "network": asdict(layout),
         "success": env.task.success.to_json(),
         "taught_points": _taught_points(env),
-        "provenance": provenance,
+        "provenance": dict(provenance),
         "reference": [{"observation": x[r, :split].tolist(), "desired_goal": x[r, split:].tolist()} for r in rows],
     }
     partial = path.with_suffix(".partial")

@@ -4,6 +4,7 @@ The critics carry layer normalisation, which bounds what they claim about action
 2023); without it a critic learned from a warm start praises exactly those and ruins the policy.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,9 @@ from stable_baselines3.sac.policies import MultiInputPolicy
 from ..envs.env import CellEnv
 from ..robots.features import FeatureMap
 from .actor import Features
+from .recipe import Nets
 
 Array = NDArray[np.float32]
-
-ACTOR_LAYERS = (128, 128)
-CRITIC_LAYERS = (256, 256)
 
 
 class WarmPolicy(MultiInputPolicy):
@@ -30,21 +29,22 @@ class WarmPolicy(MultiInputPolicy):
         """Build SB3's critic and give its networks layer normalisation."""
         critic = super().make_critic(features_extractor)
         size = critic.features_extractor.features_dim + self.action_space.shape[0]  # type: ignore[index]
-        critic.q_networks = [_q_network(size) for _ in critic.q_networks]
+        widths: Any = self.critic_kwargs["net_arch"]
+        critic.q_networks = [_q_network(size, widths) for _ in critic.q_networks]
         for k, network in enumerate(critic.q_networks):
             critic.add_module(f"qf{k}", network)
         return critic.to(self.device)
 
 
-def _q_network(size: int) -> th.nn.Sequential:
+def _q_network(size: int, widths: Sequence[int]) -> th.nn.Sequential:
     layers: list[th.nn.Module] = []
-    for width in CRITIC_LAYERS:
+    for width in widths:
         layers += [th.nn.Linear(size, width), th.nn.LayerNorm(width), th.nn.ReLU()]
         size = width
     return th.nn.Sequential(*layers, th.nn.Linear(size, 1))
 
 
-def make_model(env: CellEnv, features: FeatureMap, mean: Array, std: Array, seed: int) -> SAC:
+def make_model(env: CellEnv, features: FeatureMap, mean: Array, std: Array, seed: int, nets: Nets) -> SAC:
     """A fresh model.
 
     Args:
@@ -53,6 +53,7 @@ def make_model(env: CellEnv, features: FeatureMap, mean: Array, std: Array, seed
         mean: Mean of each feature.
         std: Standard deviation of each.
         seed: Of the weights.
+        nets: Hidden layers.
     """
     return SAC(
         WarmPolicy,
@@ -63,11 +64,6 @@ def make_model(env: CellEnv, features: FeatureMap, mean: Array, std: Array, seed
         policy_kwargs={
             "features_extractor_class": Features,
             "features_extractor_kwargs": {"features": features, "mean": mean.tolist(), "std": std.tolist()},
-            "net_arch": {"pi": list(ACTOR_LAYERS), "qf": list(CRITIC_LAYERS)},
+            "net_arch": {"pi": list(nets.actor), "qf": list(nets.critic)},
         },
     )
-
-
-def actor_layer_names() -> tuple[str, ...]:
-    """Prefixes of the actor's linear layers in the state dict, first to last."""
-    return (*(f"actor.latent_pi.{2 * k}" for k in range(len(ACTOR_LAYERS))), "actor.mu")

@@ -15,20 +15,37 @@ from typing import Any
 import pytest
 import torch as th
 
-from genba.policies import checkpoint, collect
+from genba.policies import checkpoint, collect, imitation_run, scratch_run
 from genba.policies.checkpoint import load_checkpoint, save_checkpoint
 from genba.policies.collect import Collectors
-from genba.policies.imitate import ImitationRecipe
-from genba.policies.improve import ImprovementRecipe
+from genba.policies.recipe import LIBRARY, ImitationRecipe, ImprovementRecipe, Nets, Recipe, ScratchRecipe
 from genba.policies.train import Outcome, train
 from genba.robots.errors import RefusedError
 
-TINY = (
-    ImitationRecipe(demonstrations=4, rounds=2, episodes=2, first_updates=100, updates=100, last_updates=100, batch=32),
-    ImprovementRecipe(rounds=2, episodes=2, critic_updates=100, updates=100, batch=32),
+TINY = Recipe(
+    algorithm="imitate",
+    imitation=ImitationRecipe(
+        demonstrations=4, rounds=2, episodes=2, first_updates=100, updates=100, last_updates=100, batch=32
+    ),
+    improvement=ImprovementRecipe(rounds=2, episodes=2, critic_updates=100, updates=100, batch=32),
+    nets=Nets(actor=(16, 16), critic=(16, 16)),
+    scratch=ScratchRecipe(cells=2, barrier=400, steps=900, glance=2),
+    algorithms={
+        "PPO": {"n_steps": 64, "batch_size": 64},
+        **{
+            name: {"buffer_size": 2000, "batch_size": 32, "train_freq": 8, "gradient_steps": 2}
+            for name in ("SAC", "TD3", "DDPG", "TQC", "CrossQ")
+        },
+    },
 )
 PATIENCE = 120.0
 posix = pytest.mark.skipif(os.name != "posix", reason="signals to a process group are POSIX")
+
+
+@pytest.fixture(autouse=True)
+def judged_by_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (imitation_run, scratch_run):
+        monkeypatch.setattr(module, "VALIDATION", 4)
 
 
 def tiny(out: Path, algo: str = "imitate", *, resume: bool = False, workers: int = 0) -> Outcome:
@@ -37,11 +54,10 @@ def tiny(out: Path, algo: str = "imitate", *, resume: bool = False, workers: int
         robot="so101",
         out=out,
         seed=3,
-        algo=algo,
         resume=resume,
         workers=workers,
         quiet=True,
-        recipe=TINY,
+        recipe=dataclasses.replace(TINY, algorithm=algo),
     )
 
 
@@ -126,6 +142,7 @@ PLACES = [
     ("imitate+sac", "update", 2),
     ("imitate+sac", "collect", 8),
     ("imitate+sac", "save", 6),
+    *((algo, *(("save", 3) if k % 2 else ("collect", 2))) for k, algo in enumerate(LIBRARY)),
 ]
 
 
@@ -329,17 +346,8 @@ def test_learner_that_no_longer_fails_is_not_corrected_for_ever(
         return episodes
 
     monkeypatch.setattr(Collectors, "collect", judged)
-    imitation = dataclasses.replace(TINY[0], rounds=9, sure=2)
-    train(
-        task="TeachPoint",
-        robot="so101",
-        out=tmp_path,
-        seed=3,
-        algo="imitate",
-        workers=0,
-        quiet=True,
-        recipe=(imitation, TINY[1]),
-    )
+    recipe = dataclasses.replace(TINY, imitation=dataclasses.replace(TINY.imitation, rounds=9, sure=2))
+    train(task="TeachPoint", robot="so101", out=tmp_path, seed=3, workers=0, quiet=True, recipe=recipe)
     assert rounds == outcomes
     saved = load_checkpoint(tmp_path / "checkpoint.pt")
     assert (saved["round"], saved["done"]) == (4, True)
