@@ -8,13 +8,13 @@ TYPING := $(VENV)/typing
 TORCH := $(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test test-suite test-realtime lint types bench clean
+.PHONY: demo test test-suite test-realtime peers lint types bench clean
 
 demo: $(VENV)/.train
 	$(BIN)/genba demo
 
 test: $(VENV)/.dev lint types
-	$(BIN)/python -m pytest -n 2 -m "not realtime and not suite"
+	$(BIN)/python -m pytest -n 2 -m "not realtime and not suite and not peers"
 
 # 200 seeds of every expert, 300 episodes of chance: an hour on two processors.
 test-suite: $(VENV)/.dev
@@ -23,6 +23,11 @@ test-suite: $(VENV)/.dev
 # Twin, host and witness each need a processor when it is their turn: not beside other work, and not in parallel.
 test-realtime: $(VENV)/.dev
 	$(BIN)/python -m pytest -m realtime
+
+# Other people's clients drive our twins. Theirs is an environment of its own, of 1.3 GB.
+peers: $(VENV)/.dev .peers/.ready
+	$(BIN)/python -m pytest tests/peers
+	$(BIN)/python -m pytest tests/drivers/test_twin.py -k unchanged
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -40,7 +45,7 @@ bench: $(VENV)/.dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -56,3 +61,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(TORCH)
 	$(INSTALL) '.[dev]'
 	touch $@ $(VENV)/.train
+
+# LeRobot asks for an older torch and much that its motor buses never touch, hence without what it asks for.
+.peers/.ready: tests/peers/requirements.txt constraints.txt | $(BIN)/python
+	"$(PYTHON)" -m venv .peers
+	.peers/bin/python -m pip install --quiet --constraint constraints.txt torch
+	.peers/bin/python -m pip install --quiet --requirement tests/peers/requirements.txt
+	.peers/bin/python -m pip install --quiet --no-deps lerobot==0.4.4 st3215==0.4.2 pydobot==1.3.2
+	touch $@

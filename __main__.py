@@ -127,7 +127,7 @@ def _unknown(error: Exception, *, debug: bool) -> int:
 
 
 def list_things(options: argparse.Namespace) -> tuple[str, int]:
-    """List robots, tasks, servo protocols or shipped policies."""
+    """List robots, tasks, protocols of servos and controllers, or shipped policies."""
     rows: list[dict[str, object]]
     if options.what == "robots":
         from .robots.description import load_robot, robot_names
@@ -141,9 +141,10 @@ def list_things(options: argparse.Namespace) -> tuple[str, int]:
 
         rows = [{"name": name, "title": load_task(name).title} for name in task_names()]
     elif options.what == "protocols":
-        from .drivers.protocols import protocol_names
+        from .drivers.protocols import language_names, protocol_names
 
-        rows = [{"name": name} for name in protocol_names()]
+        rows = [{"name": name, "kind": "servos"} for name in protocol_names()]
+        rows += [{"name": name, "kind": "controller"} for name in language_names()]
     else:
         from .policies.catalogue import policies
 

@@ -1,5 +1,6 @@
-"""Find every servo on a port: all ids, baud rates and protocols; tell two servos of one id from noise.
+"""Find all that answers on a port: servos of all ids, rates and protocols, else a controller that takes commands.
 
+    first:                 each command language, once; a controller that answers is left alone
     per protocol and rate: broadcast ping, or a roll call -> whoever answers -> single pings where answers are garbled
     per servo found:       model, firmware, supply, temperature, condition, and six reads to see whether it is one
 
@@ -9,19 +10,20 @@ differs, so their answers to a read garble each other, every time; noise spoils 
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 
 from ..robots.description import RobotDescription
 from ..robots.errors import BusError
 from .bus import ActuatorBus, Fault
+from .calls import broadcast_ping, echoes, roll_call
 from .chain import DOUBLE, READS, Found, advice
 from .framing import Framing, Telemetry
+from .hello import FoundController, greet
+from .language import Language
 from .ports import LinkLostError, Port, open_port
-from .protocols import load_protocol
+from .protocols import load_language, load_protocol
 
-MARGIN = 0.03  # s beyond the last slot: USB frames and an adapter's latency timer
-ROLL_GAP = 0.001  # s between an answer and the next question: USB frames
-LATE = 32  # byte times of silence after which no answer is on its way
 LOW_IDS = range(32)  # tried singly where a broadcast is answered by garbage: ids that people give
 TRIES = 3  # single pings of an id before it counts as absent
 COMMON_RATE = 1_000_000  # tried first
@@ -34,15 +36,18 @@ class ScanReport:
     Attributes:
         port: Where.
         servos: All that answer.
-        tried: Protocol and rate of each look.
+        controllers: Controllers that take commands.
+        tried: Protocol or language, and rate, of each look.
         skipped: Rates that the port does not take.
         hints: What to do next, one line each.
         seconds: How long it took by the port's clock.
-        complete: Whether all servos of the arm answer as they must; without an arm, whether any does, once.
+        complete: Whether all servos of the arm answer as they must; without an arm, whether any does, once; or a
+            controller without alarms.
     """
 
     port: str
     servos: tuple[Found, ...]
+    controllers: tuple[FoundController, ...]
     tried: tuple[tuple[str, int], ...]
     skipped: tuple[int, ...]
     hints: tuple[str, ...]
@@ -81,6 +86,7 @@ def scan(
     *,
     ids: Sequence[int] | None = None,
     robot: RobotDescription | None = None,
+    languages: Sequence[str] = (),
     on_look: Callable[[str], None] = lambda words: None,
     opener: Callable[[str, int], Port] = open_port,
 ) -> ScanReport:
@@ -91,6 +97,7 @@ def scan(
         looks: Protocols and rates, from `plan`.
         ids: Ids to ask singly; all by broadcast if not given.
         robot: The arm that should be there, for hints.
+        languages: Command languages to try where no servo answers.
         on_look: Called after each look with a few words.
         opener: Opens the port at a rate.
 
@@ -103,7 +110,10 @@ def scan(
     garbage = 0
     heard: dict[tuple[bytes, int], tuple[list[int], int]] = {}
     opened = False
-    for name, rate in looks:
+    # Asked first: a byte of a servo's ping can be the reset of a controller.
+    controllers, spent = _controllers(url, languages, opener, awake=True)
+    seconds += spent
+    for name, rate in () if controllers else looks:
         try:
             port = opener(url, rate)
         except BusError:
@@ -127,16 +137,44 @@ def scan(
             port.close()
         on_look(f"{name} at {rate} baud: {len(servos)} found")
     told = one_protocol_each(servos)
-    hints = advice(told, robot, garbage=garbage)
+    if not controllers and not any(servo.model_number for servo in told):
+        controllers, spent = _controllers(url, languages, opener, awake=False)
+        seconds += spent
+        told = [] if controllers else told
+    if languages:
+        on_look(f"{', '.join(languages)}: {len(controllers)} found")
+    if controllers:
+        hints = [f"{c.language} controller: {alarm}" for c in controllers for alarm in c.alarms]
+    else:
+        hints = advice(told, robot, garbage=garbage)
     return ScanReport(
         port=url,
         servos=tuple(told),
-        tried=tuple(looks),
+        controllers=tuple(controllers),
+        tried=(*looks, *((name, load_language(name).traits.baud_rate) for name in languages)),
         skipped=tuple(sorted(set(skipped))),
         hints=tuple(hints),
         seconds=seconds,
-        complete=bool(servos) and not hints,
+        complete=bool(told or controllers) and not hints,
     )
+
+
+def _controllers(
+    url: str, languages: Sequence[str], opener: Callable[[str, int], Port], *, awake: bool
+) -> tuple[list[FoundController], float]:
+    """The controller on a port, at most one, and how long it took."""
+    by_rate: dict[int, list[Language]] = {}
+    for language in map(load_language, languages):
+        by_rate.setdefault(language.traits.baud_rate, []).append(language)
+    seconds = 0.0
+    for rate, spoken in by_rate.items():
+        with closing(opener(url, rate)) as port:
+            begun = port.clock.now()
+            found = greet(port, spoken, awake=awake)
+            seconds += port.clock.now() - begun
+        if found is not None:
+            return [found], seconds
+    return [], seconds
 
 
 def one_protocol_each(servos: Sequence[tuple[Found, int]]) -> list[Found]:
@@ -155,75 +193,6 @@ def one_protocol_each(servos: Sequence[tuple[Found, int]]) -> list[Found]:
         if key not in best or rank > best[key][1]:
             best[key] = (servo, rank)
     return [servo for servo, _ in best.values()]
-
-
-def broadcast_ping(port: Port, framing: Framing) -> tuple[list[int], int]:
-    """Ask all servos at once who is there.
-
-    Args:
-        port: The wire.
-        framing: What they speak.
-
-    Returns:
-        Ids that answered, and how many bytes belonged to no answer.
-    """
-    request = framing.ping(framing.broadcast_id)
-    byte_time = 10.0 / port.baud_rate
-    slot = framing.ping_slot(port.baud_rate)
-    window = len(request) * byte_time + framing.broadcast_id * slot + MARGIN
-    parser = framing.parser(range(framing.broadcast_id), framing.ping_size)
-    port.flush_input()
-    deadline = port.clock.now() + window
-    port.write(request)
-    received = b""
-    while port.clock.now() < deadline:
-        chunk = port.read(4096, deadline)
-        received += chunk
-        if chunk:  # where answers are longer than their slots, the last come late
-            deadline = max(deadline, port.clock.now() + MARGIN + LATE * byte_time)
-    found = {packet.actuator_id for packet in parser.feed(received.removeprefix(request))}  # a wire may echo
-    return sorted(found), parser.stray_bytes
-
-
-def roll_call(port: Port, framing: Framing) -> tuple[list[int], int]:
-    """Ask one id after the other who is there, and leave each just the time of its answer on the wire.
-
-    Args:
-        port: The wire.
-        framing: What they speak.
-
-    Returns:
-        Ids that answered, and how many bytes belonged to no answer.
-    """
-    parser = framing.parser(range(framing.broadcast_id), framing.ping_size)
-    clock = port.clock
-    port.flush_input()
-    received = b""
-    moment = clock.now()
-    for i in range(framing.broadcast_id):
-        request = framing.ping(i)
-        size = len(request) + framing.replies_size(1, framing.ping_size)
-        moment += size * 10.0 / port.baud_rate + (ROLL_GAP if i < framing.broadcast_id - 1 else MARGIN)
-        port.write(request)
-        heard = b""
-        while clock.now() < moment:
-            heard += port.read(4096, moment)
-        received += heard.removeprefix(request)  # a wire may echo
-    return sorted({packet.actuator_id for packet in parser.feed(received)}), parser.stray_bytes
-
-
-def echoes(port: Port, framing: Framing) -> bool:
-    """Whether a wire returns the host's own bytes.
-
-    Args:
-        port: The wire.
-        framing: Gives a frame that no servo answers.
-    """
-    probe = framing.probe
-    port.flush_input()
-    deadline = port.clock.now() + len(probe) * 10.0 / port.baud_rate + MARGIN
-    port.write(probe)
-    return probe in port.read(len(probe), deadline)
 
 
 def _answering(

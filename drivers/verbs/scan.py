@@ -1,4 +1,4 @@
-"""`genba scan`: which servos answer on a port, how they are, and where the chain breaks."""
+"""`genba scan`: which servos or which controller answer on a port, how they are, and where the chain breaks."""
 
 import argparse
 
@@ -8,20 +8,24 @@ from . import _options
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
-    """Find the servos on a port: all ids, baud rates and protocols; writes nothing."""
+    """Find what answers on a port: all ids, baud rates, protocols and command languages; writes nothing."""
     from ...robots.description import load_robot
     from ..progress import bar
-    from ..protocols import load_protocol, protocol_names
+    from ..protocols import language_names, load_protocol, protocol_names
     from ..scan import plan, scan
     from ..wired import bus_of
 
     robot = load_robot(options.robot) if options.robot else None
     wire = bus_of(robot) if robot else None
-    names = protocol_names()
+    names, languages = protocol_names(), language_names()
     if options.protocol:
-        names = [load_protocol(name).name for name in options.protocol]
+        names = [load_protocol(name).name for name in options.protocol if name not in languages]
+        languages = [name for name in languages if name in options.protocol]
     elif wire:
-        names = [wire.protocol, *(name for name in names if name != wire.protocol)]
+        names.sort(key=lambda name: name != wire.protocol)
+        languages.sort(key=lambda name: name != wire.protocol)
+    if options.ids or options.baud:
+        languages = []
     for i in options.ids or ():
         if not 0 <= i < 253:
             raise RefusedError(f"--ids: {i} is no servo id; ids are 0..252")
@@ -29,8 +33,10 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         if rate <= 0:
             raise RefusedError(f"--baud: {rate} is no baud rate")
     looks = plan(options.port, names, options.baud, wire.baud_rate if wire else None)
-    with bar(len(looks), "scan") as advance:
-        report = scan(options.port, looks, ids=options.ids, robot=robot, on_look=advance)
+    if wire and wire.protocol in language_names():
+        robot = None  # it has no chain of servos to give hints about
+    with bar(len(looks) + bool(languages), "scan") as advance:
+        report = scan(options.port, looks, ids=options.ids, robot=robot, languages=languages, on_look=advance)
     code = 0 if report.complete else 4
     if options.json:
         return as_json(report.to_json()), code
@@ -48,7 +54,12 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         for s in report.servos
     ]
     looked = f"{len(report.tried)} combinations of protocol and rate in {report.seconds:.1f} s"
-    return "\n".join([as_columns(rows), *report.hints, looked]), code
+    controllers = [
+        {"controller": c.language, "baud": c.baud_rate, "state": "alarm" if c.alarms else c.activity or "answers"}
+        for c in report.controllers
+    ]
+    table = as_columns(controllers) if controllers else as_columns(rows)
+    return "\n".join([table, *report.hints, looked]), code
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from genba.__main__ import main
 from genba.drivers import ports, scan
-from genba.drivers.protocols import load_protocol, protocol_names
+from genba.drivers.protocols import language_names, load_protocol, protocol_names
+from genba.drivers.virtual.controller import ControllerLine, load_controller
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import Command, Motion
@@ -62,7 +63,9 @@ def test_every_servo_is_found_whatever_its_protocol_and_rate(
     names = {d.model for d in robot.actuator_drives}
     assert {s["model"] for s in report["servos"]} == names
     assert all(s["firmware"] and s["voltage"] and s["temperature"] and not s["double"] for s in report["servos"])
-    assert len(report["tried"]) == sum(len(load_protocol(name).baud_rates) for name in protocol_names())
+    assert len(report["tried"]) == sum(len(load_protocol(name).baud_rates) for name in protocol_names()) + len(
+        language_names()
+    )
     assert report["seconds"] <= MOST_SECONDS
 
 
@@ -179,3 +182,28 @@ def test_a_socket_has_no_rate_to_try() -> None:
 
 def test_the_arm_s_own_rate_comes_first() -> None:
     assert scan.plan("COM5", ["feetech_sts"], first=500_000)[0] == ("feetech_sts", 500_000)
+
+
+@pytest.mark.parametrize("name", language_names())
+def test_a_controller_is_found_where_no_servo_answers(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ControllerLine(load_controller(name))
+    monkeypatch.setattr(ports, "_open_sim", lambda url, rate: SimPort(url, line, rate, virtual_time=True))
+    code, report = look(capsys)
+    assert code == 0, report["hints"]
+    assert [(c["language"], c["baud_rate"]) for c in report["controllers"]] == [(name, line.baud_rate)]
+    assert report["servos"] == []
+    assert report["seconds"] <= MOST_SECONDS
+    assert not line.controller.planner.moving
+    assert main(["scan", URL, "--protocol", name]) == 0
+    assert name in capsys.readouterr().out
+
+
+def test_an_empty_port_takes_no_longer_than_a_full_one(
+    faults: Faults, robot: RobotDescription, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults.silent = set(robot.actuator_ids)
+    _, report = look(capsys)
+    assert {name for name, _ in report["tried"]} == {*protocol_names(), *language_names()}
+    assert report["seconds"] <= MOST_SECONDS
