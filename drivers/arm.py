@@ -24,6 +24,7 @@ from .framing import Telemetry
 from .pace import Pacer
 from .ports import LinkLostError, open_port, usb_serial
 from .protocols import load_protocol
+from .shadows import Shadows, mounting
 from .watch import JointWatch
 from .wired import bus_of, models_of
 
@@ -88,7 +89,8 @@ class BenchArm:
             max(int(a.ticks_per_turn * reach / TWO_PI), 1)
             for a, reach in zip(self._rows, robot.limits.look_ahead, strict=True)
         ]
-        self._hot = {i: bus.table(i)["max_temperature"].default - COOLER for i in self._ids}
+        self._hot = {i: bus.table(i)["max_temperature"].default - COOLER for i in robot.servo_names}
+        self._shadows = Shadows(robot, bus)
         self._watch = JointWatch(robot, bus, calibration)
         self._goals = [0] * len(self._ids)
         self._rest: list[int] | None = None
@@ -147,11 +149,8 @@ class BenchArm:
             BusError: If a servo is missing, of another model, wrongly powered or in fault; the text names the joint.
             RefusedError: If the calibration was made with another EEPROM offset.
         """
-        missing = [
-            f"{name} (id {i})"
-            for i, name in zip(self._ids, self._names, strict=True)
-            if isinstance(self.bus.ping(i), Fault)
-        ]
+        servos = self._robot.servo_names
+        missing = [f"{name} (id {i})" for i, name in servos.items() if isinstance(self.bus.ping(i), Fault)]
         if missing:
             raise BusError(
                 f"{self.bus.port.name}: no answer from {', '.join(missing)}: "
@@ -169,14 +168,15 @@ class BenchArm:
                     f"{where}: its EEPROM offset is {offset}, but {row.offset_ticks} when it was calibrated: "
                     "calibrate again"
                 )
+        self._shadows.check()
         self._watch.forget()
-        for i, result in self.bus.telemetry(self._ids).items():
+        for i, result in self.bus.telemetry((*self._ids, *self._shadows.ids)).items():
             self._judge(i, result)
         self.state = "connected"
         self._take()
 
     def _judge(self, actuator_id: int, result: Telemetry | Fault) -> None:
-        name = self._names[self._ids.index(actuator_id)]
+        name = self._robot.servo_names[actuator_id]
         where = f"{name} (id {actuator_id})"
         if isinstance(result, Fault):
             raise BusError(f"{name}: {result.text}")
@@ -207,9 +207,11 @@ class BenchArm:
             self.connect()
         bus = self.bus
         for row, drive in zip(self._rows, self._robot.actuator_drives, strict=True):
-            for register, value in bus.framing.settings(drive).items():
+            wanted = bus.framing.settings(drive) | mounting(self._robot, row.actuator_id)
+            for register, value in wanted.items():
                 if bus.read(row.actuator_id, register) != value:
                     bus.write(row.actuator_id, register, value)
+        self._shadows.prepare(dict(zip(self._ids, self._robot.actuator_drives, strict=True)))
         for row in self._rows:
             i = row.actuator_id
             present = bus.read(i, "present_position")
@@ -218,6 +220,8 @@ class BenchArm:
             if abs(again - present) > 2 * STILL_TICKS:
                 raise SafetyError(f"{row.joint} (id {i}) moves while it is to be armed: hold it still, then arm again")
             bus.write(i, "torque_switch", 1)
+        if limp := self._shadows.limp():
+            raise BusError(f"{', '.join(limp)}: takes no torque from its joint's first servo: genba setup")
         bus.dead_man.set(self._ids)
         self._watch.forget()
         self._watch.refresh()
@@ -288,7 +292,8 @@ class BenchArm:
     def _limp(self) -> list[str]:
         """Names of the joints that say their torque is off: after a reboot a servo answers, but holds nothing."""
         switches = self.bus.sync_read("torque_switch", self._ids)
-        return [name for i, name in zip(self._ids, self._names, strict=True) if switches[i] == 0]
+        limp = [name for i, name in zip(self._ids, self._names, strict=True) if switches[i] == 0]
+        return limp + self._shadows.limp()
 
     def release(self) -> None:
         """Switch torque off, of as many servos as answer; the arm sinks unless it is parked or held.
@@ -303,6 +308,7 @@ class BenchArm:
                 self.bus.write(i, "torque_switch", 0)
             except BusError:
                 failed.append(f"{name} (id {i})")
+        failed += self._shadows.release()
         self.bus.dead_man.clear(self._ids)
         if self.state != "closed":
             self.state = "connected"
@@ -404,6 +410,7 @@ class BenchArm:
             for i, result in self._watch.telemetry.items():
                 if result.status or result.temperature >= self._hot[i]:
                     self._fail(i, result)
+        self._mind_shadows()
         if self.state == "armed":
             self._mind_following(now)
         positions = self._watch.positions
@@ -420,6 +427,17 @@ class BenchArm:
             self._judge(actuator_id, result)
         except BusError as error:
             raise BusError(f"{error} ({self._halt()})") from error
+
+    def _mind_shadows(self) -> None:
+        """Stop when a second motor of a joint is silent, limp or in fault."""
+        try:
+            heard = self._shadows.look(armed=self.state == "armed")
+        except LinkLostError:
+            raise
+        except BusError as error:
+            raise BusError(f"{error} ({self._halt()})") from error
+        if heard is not None and (heard[1].status or heard[1].temperature >= self._hot[heard[0]]):
+            self._fail(*heard)
 
     def _mind_following(self, now: float) -> None:
         """Stop when an arm joint stays far behind its goal without coming closer: it is held, or its motor is limp."""

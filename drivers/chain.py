@@ -79,8 +79,7 @@ def advice(servos: Sequence[Found], robot: RobotDescription | None, *, garbage: 
 
 
 def _name(robot: RobotDescription, actuator_id: int) -> str:
-    names = dict(zip(robot.actuator_ids, robot.actuator_names, strict=True))
-    return f"{names.get(actuator_id, 'no joint of this arm')} (id {actuator_id})"
+    return f"{robot.servo_names.get(actuator_id, 'no joint of this arm')} (id {actuator_id})"
 
 
 def chain_hints(robot: RobotDescription, servos: Iterable[Found]) -> list[str]:
@@ -92,18 +91,18 @@ def chain_hints(robot: RobotDescription, servos: Iterable[Found]) -> list[str]:
     """
     wire, models = bus_of(robot), models_of(robot)
     here = {s.actuator_id: s for s in servos if s.protocol == wire.protocol}
-    right = [i for i in robot.actuator_ids if i in here and here[i].baud_rate == wire.baud_rate]
+    right = [i for i in robot.servo_names if i in here and here[i].baud_rate == wire.baud_rate]
     hints = []
-    for i in robot.actuator_ids:
+    for i in robot.servo_names:
         if i in here and i not in right:
             rate = here[i].baud_rate
             hints.append(f"{_name(robot, i)} answers at {rate} baud, not {wire.baud_rate}: genba setup")
         number = here[i].model_number if i in here else None
         if number not in (None, models[i]):
             hints.append(f"{_name(robot, i)} is a model {number}, expected {models[i]}: fit the right servo")
-    missing = [i for i in robot.actuator_ids if i not in here]
+    missing = [i for i in robot.servo_names if i not in here]
     if missing:
-        order = robot.actuator_ids
+        order = tuple(robot.servo_names)
         first = order.index(missing[0])
         before = _name(robot, order[first - 1]) if first else "the adapter"
         behind = [i for i in order[first:] if i in here]
@@ -113,7 +112,7 @@ def chain_hints(robot: RobotDescription, servos: Iterable[Found]) -> list[str]:
         else:
             cure = f"all behind it are silent, too: check the cable between {before} and it"
         hints.append(f"{where}; {cure}")
-    strangers = [str(i) for i in here if i not in robot.actuator_ids]
+    strangers = [str(i) for i in here if i not in robot.servo_names]
     if strangers:
         hints.append(f"id {', '.join(strangers)} is not of {robot.name}: genba setup gives it the right one")
     return hints

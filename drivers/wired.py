@@ -30,7 +30,7 @@ def bus_of(robot: RobotDescription) -> Bus:
 
 
 def models_of(robot: RobotDescription) -> dict[int, int]:
-    """Model number that each servo of an arm must answer with, by id: what its drive's trade name stands for.
+    """Model number that each servo of an arm must answer with, by id along the wire: what its drive is called.
 
     A drive whose name the protocol does not list is taken for the model that the bus names.
 
@@ -42,7 +42,5 @@ def models_of(robot: RobotDescription) -> dict[int, int]:
     """
     bus = bus_of(robot)
     known = load_protocol(bus.protocol).models
-    return {
-        i: known.get(drive.model, bus.model_number)
-        for i, drive in zip(robot.actuator_ids, robot.actuator_drives, strict=True)
-    }
+    drives = dict(zip(robot.actuator_ids, robot.actuator_drives, strict=True))
+    return {i: known.get(drives[robot.shadow_ids.get(i, i)].model, bus.model_number) for i in robot.servo_names}

@@ -128,6 +128,12 @@ class Gripper:
     travel_time: float = 0.0
     approach: float = 0.0
 
+    def joint_at(self, position: float) -> float:
+        """Position of its URDF joint, rad or m, at a position of the gripper."""
+        if not self.slide:
+            return position
+        return float(np.interp(position, np.linspace(self.closed, self.open, len(self.slide)), self.slide))
+
     def turned(self, joint: float) -> float:
         """Position of the gripper at a position of its URDF joint."""
         if not self.slide:

@@ -17,13 +17,14 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from ..progress import bar
     from ..protocols import load_protocol
     from ..servo_setup import SetUp, baud_code, set_up, take_back
+    from ..shadows import mounting
     from ..wired import bus_of, models_of
 
     robot = load_robot(options.robot)
     wire, models = bus_of(robot), models_of(robot)
     rates = load_protocol(wire.protocol).baud_rates
     code = baud_code(rates, options.baud or wire.baud_rate)
-    names = dict(zip(robot.actuator_names, robot.actuator_ids, strict=True))
+    names = {name: i for i, name in robot.servo_names.items()}
     if sum([options.joint is not None, options.factory_reset, options.undo is not None]) > 1:
         raise RefusedError("one thing at a time: --joint, --factory-reset or --undo")
     if options.joint is not None and options.joint not in names:
@@ -40,7 +41,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
             raise RefusedError(
                 f"{joint}: the servo plugged in is a model {found.model_number}, expected {wanted}: fit the right one"
             )
-        return set_up(options.port, found, wanted={"id": names[joint], "baud_code": code}, joint=joint)
+        place = {"id": names[joint], "baud_code": code, **mounting(robot, names[joint])}
+        return set_up(options.port, found, wanted=place, joint=joint)
 
     done: list[SetUp] = []
     if options.undo is not None:

@@ -54,6 +54,13 @@ class VirtualDynamixel(DynamixelMotion):
         if startup & 1:
             self._switch(1)
 
+    def mount(self, *, turned: bool, obeys: int | None) -> None:
+        """Be set up for the place where it is mounted: reverse mode and secondary id."""
+        self._set("drive_mode", int(turned))
+        self._set("secondary_id", 255 if obeys is None else obeys)
+        self._kept = bytes(self.memory[:RAM])
+        self._start_motion()
+
     def afflict(self, *, hot: bool, overloaded: bool) -> None:
         """Hold up the conditions of overheating and overload."""
         self.forced_error = OVERHEATING * hot | OVERLOAD * overloaded

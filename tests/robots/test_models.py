@@ -75,7 +75,7 @@ def random_poses(robot_name: str, count: int) -> list[tuple[float, ...]]:
 
 def gripper_positions(robot_name: str, position: float) -> dict[str, float]:
     gripper = load_robot(robot_name).gripper
-    return dict.fromkeys((gripper.joint, *gripper.followers), position)
+    return dict.fromkeys((gripper.joint, *gripper.followers), gripper.joint_at(position))
 
 
 @pytest.mark.parametrize("name", robot_names())
@@ -94,7 +94,7 @@ def test_model_is_small_plain_text_and_needs_no_mesh(name: str) -> None:
     assert len(text) < MAX_URDF_CHARACTERS
     assert "<mesh" not in text
     assert "<!DOCTYPE" not in text
-    assert re.search(r"Apache-2\.0|\bMIT\b", text), "the licence of whoever measured it"
+    assert re.search(r"Apache-2\.0|BSD-3-Clause|\bMIT\b", text), "the licence of whoever measured it"
 
 
 @pytest.mark.parametrize("name", robot_names())
@@ -105,7 +105,7 @@ def test_described_range_lies_within_the_model(name: str) -> None:
             lower, upper = body.limits[joint.name]
             assert lower <= joint.lower < joint.upper <= upper
         lower, upper = body.limits[robot.gripper.joint]
-        ends = sorted((robot.gripper.closed, robot.gripper.open))
+        ends = sorted(map(robot.gripper.joint_at, (robot.gripper.closed, robot.gripper.open)))
         assert lower <= ends[0]
         assert ends[1] <= upper
         assert {*robot.gripper.finger_links, robot.tcp_link} <= set(body.links)
