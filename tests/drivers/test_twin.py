@@ -164,6 +164,32 @@ def test_feetech_servo_sdk_is_served_unchanged() -> None:
 
 
 @needs_pty
+def test_feetech_servo_sdk_is_served_the_other_series_unchanged() -> None:
+    sdk = pytest.importorskip("scservo_sdk")
+    with twin_of("feetech_scs", "pty") as served:
+        handler = sdk.PortHandler(served.port)
+        assert handler.openPort()
+        assert handler.setBaudRate(1_000_000)
+        packets = sdk.PacketHandler(1)
+        try:
+            assert {packets.ping(handler, i)[:2] for i in IDS} == {(1284, 0), (1295, 0)}
+            assert packets.ping(handler, 9)[1] != 0
+            assert packets.read2ByteTxRx(handler, 1, 56) == (512, 0, 0)
+            assert packets.write2ByteTxRx(handler, 1, 42, 512) == (0, 0)
+            assert packets.write1ByteTxRx(handler, 1, 40, 1) == (0, 0)
+            writer = sdk.GroupSyncWrite(handler, packets, 42, 2)
+            writer.addParam(1, [sdk.SCS_LOBYTE(560), sdk.SCS_HIBYTE(560)])
+            assert writer.txPacket() == 0
+            assert _arrives(lambda: packets.read2ByteTxRx(handler, 1, 56)[0], 560)
+            reader = sdk.GroupSyncRead(handler, packets, 56, 2)
+            reader.addParam(1)
+            assert reader.txRxPacket() != 0  # the series does not know it
+        finally:
+            handler.closePort()
+            sdk.PacketHandler(0)  # the client keeps its byte order in the module
+
+
+@needs_pty
 def test_rustypot_is_served_unchanged() -> None:
     rustypot = pytest.importorskip("rustypot")
     with twin("pty") as served:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,36 @@ def test_bad_hardware_is_named_before_anything_moves(
     assert any(f"{name} (id {i})" in said for name, i in zip(robot.actuator_names[1:3], (2, 3), strict=True))
     assert cure in said
     assert line.plant.motion().positions == pytest.approx(before, abs=1e-3)
+
+
+SPOILT = ("drop", "insert", "flip", "truncate", "late", "duplicate", "foreign", "reboot")  # what faults do to replies
+SWITCHED = {"echo", "silent", "hot", "overloaded", "unplugged"}  # each has a test of its own above or below
+
+
+def test_no_fault_is_left_out() -> None:
+    assert {f.name for f in fields(Faults) if f.init} == {"seed", *SPOILT, *SWITCHED}
+
+
+@pytest.mark.parametrize("trouble", SPOILT)
+@pytest.mark.parametrize("verb", MOVES)
+def test_a_wire_on_which_nothing_arrives_whole_is_named_and_the_arm_stands(
+    verb: str,
+    trouble: str,
+    robot: RobotDescription,
+    line: VirtualLine,
+    faults: Faults,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    setattr(faults, trouble, 1.0)
+    code = main(arguments(verb, robot, line))
+    if trouble == "duplicate" and code == 0:  # what comes twice came
+        return
+    assert code == 4
+    said = one_line(capsys)
+    assert any(name in said or f"servo {i}" in said for i, name in robot.servo_names.items())
+    assert any(cure in said for cure in ("check", "genba scan", "genba setup", "hold the arm", "switch"))
+    setattr(faults, trouble, 0.0)
+    assert still(line)
 
 
 @pytest.mark.parametrize("verb", sorted(set(ALL) - {"scan", "setup"}))
