@@ -22,6 +22,7 @@ from ...robots.description import RobotDescription, load_robot
 from ...robots.errors import GenbaError, RefusedError
 from ..protocols import language_names
 from ..senses import SenseServer
+from .bare import bare_servos
 from .controller import ControllerLine, load_controller
 from .faults import Faults
 from .line import VirtualLine
@@ -305,6 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="genba twin", description="Serve virtual servos.")
     parser.add_argument("--robot", default="so101")
     parser.add_argument("--controller", help="a bare controller by its command language, instead of a robot")
+    parser.add_argument("--servos", metavar="PROTOCOL", help="a row of bare servos, instead of a robot")
     parser.add_argument("--ids", type=lambda text: [int(item) for item in text.split(",")])
     parser.add_argument("--serve", choices=KINDS, default="pty")
     parser.add_argument("--baud", type=int)
@@ -316,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             serve_controller(chosen.controller, kind=chosen.serve, latency=chosen.latency)
             return 0
         serve(
-            load_robot(chosen.robot),
+            bare_servos(chosen.servos, chosen.baud) if chosen.servos else load_robot(chosen.robot),
             ids=chosen.ids,
             kind=chosen.serve,
             baud_rate=chosen.baud,

@@ -12,7 +12,7 @@ import pytest
 from genba.drivers.arm import BenchArm
 from genba.drivers.bus import ActuatorBus
 from genba.drivers.ports import LinkLostError, open_port
-from genba.drivers.protocols import protocol_names
+from genba.drivers.protocols import load_protocol, protocol_names
 from genba.drivers.protocols.feetech_sts import FRAMING
 from genba.drivers.senses import RemoteSense
 from genba.drivers.virtual.process import TwinProcess
@@ -133,6 +133,16 @@ def test_a_twin_does_not_outlive_its_parent() -> None:
         except BusError:
             break
         assert time.perf_counter() < deadline
+
+
+@pytest.mark.parametrize("protocol", protocol_names())
+def test_bare_servos_of_every_protocol_are_served(protocol: str) -> None:
+    framing = load_protocol(protocol)
+    with TwinProcess(("--servos", protocol, "--serve", "tcp"), command=COMMAND) as served:
+        bus = ActuatorBus(open_port(served.port, framing.baud_rates[0]), framing)
+        assert bus.scan(IDS) == IDS
+        assert {bus.read(i, "model_number") for i in IDS} <= set(framing.models.values())
+        bus.close()
 
 
 @needs_pty

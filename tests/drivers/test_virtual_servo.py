@@ -12,8 +12,9 @@ from genba.drivers.protocols.feetech_sts import FRAMING, Instruction
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import ServoPlant
+from genba.drivers.virtual.servo import TICK
 from genba.drivers.virtual.sim_port import SimPort
-from genba.drivers.virtual.sts3215 import REBOOT_TIME, TICK, VirtualServo
+from genba.drivers.virtual.sts3215 import REBOOT_TIME, VirtualServo
 from genba.robots.description import RobotDescription
 from genba.robots.errors import RefusedError
 
