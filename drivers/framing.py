@@ -175,7 +175,7 @@ class Framing(Protocol):
         A reply without data that says why the request was refused is one, too.
         """
 
-    def settings(self, drive: Drive) -> Mapping[str, int]:
+    def settings(self, drive: Drive) -> dict[str, int]:
         """Registers that make a servo follow this drive's law in position mode; none of them moves it."""
 
     def telemetry(self, data: bytes, status: int, model_number: int) -> Telemetry:
