@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from genba.policies.collect import Collectors
+from genba.policies.crew import LocalCrew
 from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
 from genba.policies.recipe import load_recipe
@@ -24,7 +25,7 @@ WANTED = (("TeachPoint", "so101", 60.0, 0.99), ("PickPlace", "so101", 120.0, 0.9
 
 def expert(task: str, robot: str) -> tuple[float, float]:
     """Success rate and mean cycle of the scripted expert, s."""
-    collectors = Collectors({"task": task, "robot": robot}, 0)
+    collectors = Collectors({"task": task, "robot": robot}, LocalCrew(0))
     episodes = collectors.collect(range(EPISODES))
     collectors.close()
     rate = 30.0

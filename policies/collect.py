@@ -1,19 +1,12 @@
 """Episodes from several cells at once: by the expert, by a learner, or by a learner whom the expert corrects.
 
-Cells of one worker run in lockstep, so that expert and network see batches. An episode depends only on its seed
-and on who acts, because resets are exact; splitting the seeds over more workers changes the last digit of a network's
-actions at most, where batches of another size are summed in another order.
+The cells of a job run in lockstep, so that expert and network see batches. A job is the same few episodes whoever runs
+it: an episode depends only on its seed and on who acts, because resets are exact, and the batches in which a network's
+products are summed depend on the job alone. So neither the count of workers nor the machine changes a bit.
 """
 
-import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import forkserver, get_context, parent_process, resource_tracker
-from multiprocessing.connection import wait
-from threading import Thread, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -21,10 +14,11 @@ from numpy.typing import NDArray
 
 from ..envs.env import CellEnv
 from ..robots.features import FeatureMap
+from .crew import Crew
 
 Array = NDArray[np.float32]
 
-LANES = 8  # cells per worker
+LANES = 8  # episodes of a job, each in a cell of its own
 HOLD = 8  # ticks for which exploration stays the same
 
 
@@ -120,16 +114,14 @@ _CELLS: dict[tuple[tuple[str, Any], ...], list[CellEnv]] = {}
 
 
 def run_job(job: Job) -> list[Trajectory]:
-    """Run all episodes of a job in this process; its cells stay open for the next one."""
+    """Run all episodes of a job in this process, side by side; its cells stay open for the next one."""
     cells = _CELLS.setdefault(job.env, [])
-    while len(cells) < min(LANES, len(job.seeds)):
+    while len(cells) < len(job.seeds):
         cells.append(CellEnv(**dict(job.env)))
-    waiting = list(reversed(job.seeds))
-    lanes = [_Lane(cell) for cell in cells[: min(LANES, len(job.seeds))]]
-    done: list[Trajectory] = []
+    lanes = [_Lane(cell) for cell in cells[: len(job.seeds)]]
+    for lane, seed in zip(lanes, job.seeds, strict=True):
+        lane.start(seed, job)
     active = lanes
-    for lane in active:
-        lane.start(waiting.pop(), job)
     while active:
         env = active[0].env
         batch = {g: np.stack([lane.observation[g] for lane in active]) for g in ("observation", "desired_goal")}
@@ -138,18 +130,9 @@ def run_job(job: Job) -> list[Trajectory]:
             chosen = labels
         else:
             chosen = job.actor(np.concatenate([batch["observation"], batch["desired_goal"]], axis=1))
-        still = []
-        for lane, action, label in zip(active, chosen, labels, strict=True):
-            if lane.step(action, label, job):
-                still.append(lane)
-                continue
-            done.append(lane.trajectory())
-            if waiting:
-                lane.start(waiting.pop(), job)
-                still.append(lane)
-        active = still
-    order = {seed: k for k, seed in enumerate(job.seeds)}
-    return sorted(done, key=lambda t: order[t.seed])
+        rows = zip(active, chosen, labels, strict=True)
+        active = [lane for lane, action, label in rows if lane.step(action, label, job)]
+    return [lane.trajectory() for lane in lanes]
 
 
 class _Lane:
@@ -202,70 +185,18 @@ class _Lane:
         )
 
 
-@contextmanager
-def _postponed() -> Iterator[None]:
-    """Let Ctrl-C and a polite kill wait until the end of the block: a worker half started belongs to nobody.
-
-    Blocking the signals would not do, because any thread may take them; ignoring them would lose them.
-    """
-    if current_thread() is not main_thread():  # where no handler runs
-        yield
-        return
-    came: list[int] = []
-    before = {n: signal.signal(n, lambda number, frame: came.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])
-
-
-def _start_server() -> None:
-    """Start the process that forks workers so that Ctrl-C reaches neither it nor them from their first instruction.
-
-    Pressed while a worker starts, it would print a traceback. A blocked signal is inherited as blocked.
-    """
-    resource_tracker.ensure_running()  # blocks and unblocks by itself
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _serve() -> None:
-    """Make a worker of this process: Ctrl-C is its parent's business, and it does not outlive its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    parent = parent_process()
-    if parent is not None:
-        Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _leave_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
-
-
 class Collectors:
-    """Worker processes with cells; or none, then everything runs here."""
+    """A crew that runs episodes of one environment."""
 
-    def __init__(self, env: dict[str, Any], workers: int) -> None:
-        """Prepare workers.
+    def __init__(self, env: dict[str, Any], crew: Crew) -> None:
+        """Prepare; cells are built where and when they are needed.
 
         Args:
             env: Keyword arguments of `CellEnv`.
-            workers: Processes beside this one; 0 to run in this process.
+            crew: Who runs the episodes; not closed here.
         """
         self._env = tuple(sorted(env.items()))
-        self._workers = workers
-        self._pool: ProcessPoolExecutor | None = None
-        if workers:
-            with _postponed():
-                _start_server()
-            self._pool = ProcessPoolExecutor(workers, mp_context=get_context("forkserver"), initializer=_serve)
+        self._crew = crew
 
     def collect(
         self,
@@ -277,39 +208,20 @@ class Collectors:
         options: Mapping[str, Any] | None = None,
     ) -> list[Trajectory]:
         """Run one episode per seed; see `Job` for the arguments. The result is in the order of the seeds."""
-        parts = max(1, self._workers)
         jobs = [
             Job(
                 env=self._env,
-                seeds=tuple(seeds[k::parts]),
+                seeds=tuple(seeds[k : k + LANES]),
                 actor=actor,
                 noise=noise,
                 explore=explore,
                 options=tuple((options or {}).items()),
             )
-            for k in range(parts)
-            if len(seeds) > k
+            for k in range(0, len(seeds), LANES)
         ]
-        if self._pool:
-            # Interrupted in the middle of a start, the pool would not know its own worker, which nobody then ends.
-            with _postponed():
-                futures = [self._pool.submit(run_job, job) for job in jobs]
-            results = [future.result() for future in futures]
-        else:
-            results = [run_job(job) for job in jobs]
-        order = {seed: k for k, seed in enumerate(seeds)}
-        return sorted((t for part in results for t in part), key=lambda t: order[t.seed])
+        return [trajectory for part in self._crew.run(run_job, jobs) for trajectory in part]
 
     def close(self) -> None:
-        """Stop the workers."""
-        if self._pool:
-            # Nothing waits for episodes that nobody will see: what they would have given is not kept anyway.
-            workers = list((self._pool._processes or {}).values())
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            for worker in workers:
-                worker.terminate()
-            for worker in workers:
-                worker.join()
-        else:
-            for cell in _CELLS.pop(self._env, []):
-                cell.close()
+        """Close the cells in this process; those of workers end with them."""
+        for cell in _CELLS.pop(self._env, []):
+            cell.close()

@@ -19,6 +19,7 @@ from ..robots.errors import RefusedError
 from ..robots.features import FeatureMap
 from .checkpoint import write_whole
 from .collect import Collectors, Trajectory
+from .crew import Crew
 from .imitate import Imitation, batch_actor
 from .improve import Improvement
 from .layout import layout_of
@@ -65,14 +66,14 @@ class ImitationRun:
         """Take the folder of this run, with what it did before."""
         self.folder, self.saved = folder, folder.saved
 
-    def work(self, workers: int, *, quiet: bool) -> None:
+    def work(self, crew: Crew, *, quiet: bool) -> None:
         """Do all stages that are not done yet.
 
         Args:
-            workers: Processes that run episodes; 0 to run them here.
+            crew: Who runs the episodes.
             quiet: Show no progress.
         """
-        collectors = Collectors(self.env_options, workers)
+        collectors = Collectors(self.env_options, crew)
         try:
             self._work(collectors, quiet=quiet)
         finally:

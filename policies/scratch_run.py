@@ -24,6 +24,7 @@ from ..robots.features import FeatureMap
 from .actor import Features
 from .checkpoint import write_whole
 from .collect import BatchActor, Collectors
+from .crew import Crew
 from .hindsight import HindsightBuffer, load_buffer, save_buffer
 from .imitate import STD_FLOOR
 from .layout import arrays_of, layout_of
@@ -80,16 +81,16 @@ class ScratchRun:
         """Take the folder of this run, with what it did before."""
         self.folder = folder
 
-    def work(self, workers: int, *, quiet: bool) -> None:
+    def work(self, crew: Crew, *, quiet: bool) -> None:
         """Learn until all steps are done.
 
         Args:
-            workers: Processes beside this one; 0 to do everything here.
+            crew: Who runs the episodes by which barriers are judged; its size says how many processes to use.
             quiet: Show no progress.
         """
         th.set_num_threads(1)
         logger = self.folder.logger()
-        aside = min(max(workers - 1, 0), self.scratch.cells)
+        aside = min(max(crew.size - 1, 0), self.scratch.cells)
         name = self.env.task_name
         options = {**self._options(), "reward": self.scratch.reward}
         with closing(make_vec(name, self.scratch.cells, aside, **options)) as cells:
@@ -98,7 +99,7 @@ class ScratchRun:
             self.model.set_logger(logger)
             if self.folder.saved is not None:
                 self._load(self.folder.saved)
-            collectors = Collectors(self.env_options, workers)
+            collectors = Collectors(self.env_options, crew)
             barriers = -(-self.steps // self.scratch.barrier)
             try:
                 with progress_bar(barriers, f"train {name} on {self.env.robot.name}", quiet=quiet) as advance:

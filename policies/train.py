@@ -3,13 +3,14 @@
 Everything random derives from the seed, and every checkpoint holds all that the rest of the run depends on.
 """
 
-import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from ..envs.env import CellEnv
 from ..robots.description import load_robot
 from ..robots.errors import RefusedError
+from .crew import Crew, LocalCrew
 from .imitation_run import ImitationRun
 from .outcome import Outcome
 from .recipe import OURS, Recipe, load_recipe
@@ -26,7 +27,7 @@ def train(
     steps: int | None = None,
     seed: int = 0,
     resume: bool = False,
-    workers: int | None = None,
+    crew: Crew | None = None,
     quiet: bool = False,
     env: dict[str, Any] | None = None,
 ) -> Outcome:
@@ -40,7 +41,7 @@ def train(
         steps: Environment steps of reinforcement learning; the recipe's own number if not given.
         seed: Of everything random.
         resume: Go on from the last checkpoint in `out`.
-        workers: Processes beside this one; one per processor if not given, none for 0.
+        crew: Who runs the episodes; one process per processor if not given.
         quiet: Show no progress.
         env: Further keyword arguments of `CellEnv`.
 
@@ -56,7 +57,6 @@ def train(
     options = {"task": task, "robot": robot, "randomize": recipe.randomize, **(env or {})}
     if recipe.level:
         options["level"] = recipe.level
-    count = (os.cpu_count() or 1) if workers is None else workers
     cell = CellEnv(**options)
     try:
         table = recipe.to_json()
@@ -67,7 +67,11 @@ def train(
             run = ScratchRun(cell, options, recipe, seed=seed, steps=steps)
             table["scratch"]["steps"] = run.steps
         run.open(RunFolder(out, identity, resume=resume))
-        run.work(count, quiet=quiet)
+        if crew is not None:
+            run.work(crew, quiet=quiet)
+        else:
+            with closing(LocalCrew()) as here:
+                run.work(here, quiet=quiet)
     finally:
         cell.close()
     return run.outcome()
