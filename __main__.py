@@ -162,8 +162,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Run a policy on an arm, real or virtual."""
     from contextlib import ExitStack, closing
 
-    from .drivers.arm import BenchArm
-    from .drivers.calibration import find_calibration
+    from .drivers.opening import open_arm
     from .drivers.senses import RemoteSense
     from .drivers.wired import bus_of
     from .policies.catalogue import find_policy
@@ -178,11 +177,10 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     bus_of(robot)
     if options.record is not None:
         _check_writable(options.record)
-    calibration = find_calibration(robot, options.port, options.calibration)
     recorder = Recorder(robot) if options.record else None
     with ExitStack() as stack:
         senses = [stack.enter_context(RemoteSense(url)) for url in options.sense]
-        arm = stack.enter_context(closing(BenchArm.open(robot, options.port, calibration)))
+        arm = stack.enter_context(closing(open_arm(robot, options.port, options.calibration)))
         work = PolicyRun(bundle, arm, senses=senses, recorder=recorder, seed=options.seed)
         arm.connect()
         arm.arm()

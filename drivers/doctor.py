@@ -24,6 +24,7 @@ from typing import Literal
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from .calibration import find_calibration, home_folder, load_calibration
+from .opening import has_controller
 from .port_info import PortInfo
 
 PYTHON = (3, 11)
@@ -221,6 +222,9 @@ def check_unit(robot: RobotDescription, url: str) -> Iterable[Finding]:
         url: Its port.
     """
     again = f"genba calibrate --port {url} --robot {robot.name}"
+    if has_controller(robot):
+        yield Finding(name=f"calibration of {url}", level="ok", text="the arm's controller keeps its own")
+        return
     try:
         made = find_calibration(robot, url)
     except RefusedError as error:

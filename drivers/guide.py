@@ -17,7 +17,7 @@ from ..robots.kinematics import Kinematics, damped_least_squares
 from ..robots.observation import ObservationSpec
 from ..robots.state import Vector
 from ..robots.station import Station, arm_fields
-from .arm import BenchArm
+from .opening import AnyArm
 
 ARRIVED = 2e-3  # rad between command and target
 ON_SPOT = 5e-4  # m between commanded TCP and target
@@ -33,7 +33,7 @@ MIN_SPEED = 0.02  # share of the arm's limits
 class Guide:
     """An armed bench arm that goes where it is told, no faster than asked."""
 
-    def __init__(self, arm: BenchArm, *, speed: float = 1.0) -> None:
+    def __init__(self, arm: AnyArm, *, speed: float = 1.0) -> None:
         """Take an armed arm as it stands.
 
         Args:

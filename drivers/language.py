@@ -184,5 +184,8 @@ class Language(Protocol):
     def reset(self, number: int) -> tuple[Request, ...]:
         """Start the controller anew, where it can be told to; the answer, if any, is `READY`."""
 
+    def turn(self, number: int, angle: float) -> tuple[Request, ...]:
+        """Turn a servo that carries the tool and is no joint of the motions, rad; nothing where there is none."""
+
     def tool(self, number: int, *, pump: bool, closed: bool) -> tuple[Request, ...]:
         """Close or open the gripper, or switch the pump on or off."""

@@ -18,8 +18,10 @@ from ..robots.errors import BusError, GenbaError, RefusedError, SafetyError, Tas
 from ..robots.state import Vector
 from .arm import BenchArm, StopReport
 from .bus import Fault
-from .calibration import TWO_PI, find_calibration
+from .calibration import TWO_PI
+from .controller_arm import ControllerArm
 from .guide import Guide, slowed
+from .opening import AnyArm, open_arm
 from .ports import LinkLostError
 
 STOP_TRIES = 5  # stops begun anew because somebody pressed Ctrl-C during them
@@ -78,12 +80,12 @@ def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: f
         SafetyError: If that it holds could not be confirmed.
     """
     slowed(robot, speed)
-    arm = BenchArm.open(robot, url, find_calibration(robot, url, calibration))
+    arm = open_arm(robot, url, calibration)
     guide: Guide | None = None
     rests = False
     try:
         _connect(arm)
-        before = _held(arm)
+        before = _held(arm) if isinstance(arm, BenchArm) else None
         arm.arm()
         guide = Guide(arm, speed=speed)
         if before is not None:
@@ -112,13 +114,13 @@ def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: f
             arm.close()
 
 
-def _connect(arm: BenchArm) -> None:
+def _connect(arm: AnyArm) -> None:
     try:
         arm.connect()
     except LinkLostError:
         raise
     except BusError as error:
-        if "no answer" not in str(error):
+        if "no answer" not in str(error) or isinstance(arm, ControllerArm):
             raise
         more = f"genba scan {arm.bus.port.name} --robot {arm.robot.name}"
         raise BusError(f"{error}; {more} tells which of these it is") from error
@@ -143,7 +145,7 @@ def _held(arm: BenchArm) -> Vector | None:
 
 
 def resting(guide: Guide) -> bool:
-    """Whether an arm stands and every servo holds, with torque, the goal that was sent last.
+    """Whether an arm stands and every motor holds, with torque, the goal that was sent last.
 
     Args:
         guide: Has brought the arm to its place.
@@ -151,6 +153,8 @@ def resting(guide: Guide) -> bool:
     arm = guide.arm
     if arm.state != "armed" or not guide.settle():
         return False
+    if isinstance(arm, ControllerArm):
+        return True  # it has no goal but the one it was given, and its motors hold it
     told = _held(arm)
     if told is None:
         return False
@@ -158,7 +162,7 @@ def resting(guide: Guide) -> bool:
     return all(abs(t - g) <= 1.5 * tick for t, g, tick in zip(told, guide.target, scale, strict=True))
 
 
-def _unconfirmed(arm: BenchArm, stop: StopReport) -> GenbaError:
+def _unconfirmed(arm: AnyArm, stop: StopReport) -> GenbaError:
     """Why a stop could not be read back: the port is gone, or the arm does not do as it is told."""
     try:
         arm.bus.port.flush_input()
@@ -167,7 +171,7 @@ def _unconfirmed(arm: BenchArm, stop: StopReport) -> GenbaError:
     return SafetyError(f"{stop.text}: cut the power")
 
 
-def confirmed_stop(arm: BenchArm) -> StopReport:
+def confirmed_stop(arm: AnyArm) -> StopReport:
     """Stop an arm; more presses of Ctrl-C do not keep it from being stopped."""
     for _ in range(STOP_TRIES - 1):
         try:

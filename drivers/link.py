@@ -7,7 +7,7 @@ told again until the joints stand, and is confirmed only after what was still to
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..robots.errors import BusError, RefusedError, SafetyError
@@ -50,12 +50,13 @@ class Link(Orders):
 
     # ---- motions
 
-    def move(self, goal: Sequence[float], duration: float) -> bool:
-        """Offer a motion from where the last state told that the joints are; does not wait for it.
+    def move(self, goal: Sequence[float], duration: float, *, start: Sequence[float] | None = None) -> bool:
+        """Offer a motion; does not wait for it.
 
         Args:
             goal: Joint positions as the language counts them, rad.
             duration: Time for the motion, s.
+            start: Where it begins, rad; where the last state told that the joints are if not given.
 
         Returns:
             Whether it was sent; False when the controller has enough to do.
@@ -68,8 +69,8 @@ class Link(Orders):
             raise RefusedError("no state was read yet: connect, or read the state first")
         if self._halted:
             raise RefusedError(f"{self._name()} was halted: resume it first")
-        start = self._last.joints[: len(goal)]
-        requests = self._made(lambda number: self.language.move(number, start, goal, duration))
+        begin = self._last.joints[: len(goal)] if start is None else start
+        requests = self._made(lambda number: self.language.move(number, begin, goal, duration))
         if not self._has_room(requests):
             return False
         for request in requests:
@@ -87,6 +88,28 @@ class Link(Orders):
         if any(not r.unique for r in offered):  # two answers that look alike could be taken for each other
             return False
         return sum(r.room for r in (*offered, *requests)) <= self.language.traits.buffer
+
+    def offer(self, requests: Callable[[int], tuple[Request, ...]]) -> None:
+        """Send what need not be waited for, such as a gripper's switch; refusals are among the news.
+
+        Args:
+            requests: Builds them from the number of the first.
+        """
+        for request in self._made(requests):
+            self._send(request, offered=True)
+
+    def outlive(self, age: float) -> None:
+        """Wait no longer for numbered answers to what was offered longer ago than `age` s.
+
+        A controller may answer a motion only when the arm stands again, which during a stream of them is never. Whoever
+        calls this has seen the arm follow.
+        """
+        before = self.port.clock.now() - age
+        self._waiting = [
+            s
+            for s in self._waiting
+            if not (s.offered and s.request.unique and s.deadline - s.request.patience - self.margin < before)
+        ]
 
     def collect(self) -> tuple[Event, ...]:
         """Take in what has come, without waiting, and return the refusals, alarms and restarts among it."""

@@ -26,18 +26,18 @@ class Reading:
     Attributes:
         position: Joint position, rad.
         velocity: Joint velocity, rad/s.
-        load: Bridge duty in the joint's direction, -1..1.
+        load: Bridge duty in the joint's direction, -1..1; this and the next three are None where nothing measures them.
         voltage: Supply, V.
         temperature: Case, degrees Celsius.
-        current: Motor current, A; None where it is not measured.
+        current: Motor current, A.
         faults: What it complains of, each with its cure.
     """
 
     position: float
     velocity: float
-    load: float
-    voltage: float
-    temperature: int
+    load: float | None
+    voltage: float | None
+    temperature: int | None
     current: float | None
     faults: tuple[str, ...]
 
@@ -153,9 +153,14 @@ def table(sample: Sample) -> str:
         if reading is None:
             lines.append(f"{name:<14} silent: check its cable, and the power")
             continue
-        current = "-" if reading.current is None else f"{reading.current:.3f}"
+        load = _cell(reading.load, ".0%")
+        volts, heat, current = _cell(reading.voltage, ".1f"), _cell(reading.temperature), _cell(reading.current, ".3f")
         lines.append(
-            f"{name:<14} {reading.position:>7.3f} {reading.velocity:>7.2f} {reading.load:>5.0%} "
-            f"{reading.voltage:>5.1f} {reading.temperature:>4} {current:>6}  {'; '.join(reading.faults) or 'ok'}"
+            f"{name:<14} {reading.position:>7.3f} {reading.velocity:>7.2f} {load:>5} "
+            f"{volts:>5} {heat:>4} {current:>6}  {'; '.join(reading.faults) or 'ok'}"
         )
     return "\n".join(lines)
+
+
+def _cell(value: float | None, form: str = "") -> str:
+    return "-" if value is None else format(value, form)

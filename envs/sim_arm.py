@@ -1,8 +1,8 @@
 """The arm in simulation: each drive's own control law, evaluated every substep, behind the Arm protocol.
 
 Constraint motors would track far better than a real servo does and cost more than the rest of a substep, so
-none are used: the law of `robots/servo.py` gives torques, Bullet integrates them, and the rotor inertia of each
-drive stands in its link's inertia about the joint axis.
+none are used for them: the law of `robots/servo.py` gives torques, Bullet integrates them, and the rotor inertia of
+each drive stands in its link's inertia about the joint axis. Steppers, which do track, are motors of Bullet's.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,13 @@ from ..robots.gravity import Gravity
 from ..robots.kinematics import Kinematics, rpy_matrix
 from ..robots.servo import Drive, ServoLaw, quantise
 from ..robots.state import ArmState, Vector
+from ..robots.travel import Travel
 from ..robots.urdf import read_urdf
 from .bullet import bullet
 from .cell import Cell
 from .fingers import Fingers
 from .randomize import Draw
+from .steppers import Steppers
 
 FOLLOW_GAIN = 1000.0  # N/m between two fingers that one drive moves
 FOLLOW_DAMPING = 8.0  # N s/m
@@ -73,14 +75,19 @@ class SimArm:
         robot = cell.robot
         drives = [self.realism.apply(d) for d in robot.actuator_drives]
         kinds = {d.kind for d in drives}
-        if len(kinds) != 1:
+        stepped = {d.kind for d in drives[:-1]} == {"stepper"} and drives[-1].kind == "impedance"
+        if len(kinds) != 1 and not stepped:
             raise RefusedError(f"{robot.name}: drives of kinds {sorted(kinds)} in one arm; all must be alike")
         self._servo = kinds == {"servo"}
+        self._travel = Travel(robot.gripper) if robot.gripper.travel_time else None
         self._drives = drives
         self._ticks = [d.tick if self.realism.quantisation else 0.0 for d in drives]
         self._law = ServoLaw(drives, gear_dt=cell.physics_dt)
-        self._index_joints()
+        found = self._index_joints()
         self._free_motors()
+        for passive in robot.passive:  # light links between two motors would be more than the solver can hold
+            self._add_rotor(found[passive.name], drives[0].armature)
+        self._steppers = Steppers(robot, cell.arm, cell.client, found) if stepped else None
         n = len(robot.joints)
         self._weights = Gravity(robot)
         sliding = not self._servo
@@ -109,7 +116,7 @@ class SimArm:
         """The description this arm was made from."""
         return self._robot
 
-    def _index_joints(self) -> None:
+    def _index_joints(self) -> dict[str, int]:
         robot, cell = self._robot, self.cell
         found = {}
         self.links: dict[str, int] = {}
@@ -117,14 +124,15 @@ class SimArm:
             info = bullet.getJointInfo(cell.arm, k, cell.client)
             found[info[1].decode()] = k
             self.links[info[12].decode()] = k
-        wanted = (*robot.actuator_names, *robot.gripper.followers)
+        wanted = (*robot.actuator_names, *robot.gripper.followers, *(p.name for p in robot.passive))
         missing = [name for name in wanted if name not in found]
         if missing:
             raise RefusedError(f"{robot.urdf_path}: joint {missing[0]!r} of {robot.name}.toml is not there")
-        self._joints = [found[name] for name in wanted]
         self._followers = len(robot.gripper.followers)
+        self._joints = [found[name] for name in wanted[: len(robot.actuator_names) + self._followers]]
         n = len(robot.joints)
         self._fingers = Fingers(cell, robot, self._joints[n:]) if robot.gripper.slide else None
+        return found
 
     def _free_motors(self) -> None:
         c, arm = self.cell.client, self.cell.arm
@@ -220,7 +228,7 @@ class SimArm:
             gripper: Gripper position, rad or m.
         """
         start = [*joint_positions, gripper]
-        finger = self._fingers.place(gripper) if self._fingers is not None else gripper
+        finger = self._robot.gripper.joint_at(gripper)
         bullet.resetJointStatesMultiDof(
             self.cell.arm,
             self._joints,
@@ -228,6 +236,10 @@ class SimArm:
             [[0.0]] * len(self._joints),
             physicsClientId=self.cell.client,
         )
+        if self._steppers is not None:
+            self._steppers.place(start)
+        if self._travel is not None:
+            self._travel.place(gripper)
         self._stamp = 0.0
         self._tick = 0
         self._goals = start
@@ -252,6 +264,8 @@ class SimArm:
         cell.rest.tick(dt)
         if self._servo:
             self._run_servo(count)
+        elif self._steppers is not None:
+            self._run_steppers(self._steppers, count)
         else:
             self._run_impedance(count)
         cell.rest.hold()
@@ -325,6 +339,47 @@ class SimArm:
         self._gravity = self._gravity_torques(positions)
         self._state = self._measure(positions, [s[1] for s in states], torques[:n], self._stamp)
 
+    def _run_steppers(self, steppers: Steppers, count: int) -> None:
+        cell, joints, n = self.cell, self._joints, len(self._robot.joints)
+        c, arm, dt = cell.client, cell.arm, cell.physics_dt
+        get, step, fingers = bullet.getJointStates, cell.stepper(), joints[n:]
+        switch = self._switch(count)
+        for k in range(count):
+            if k == switch:
+                self._obey(steppers, count)
+            goal = steppers.substep(count, dt)[n]
+            if self._travel is not None:
+                goal = self._travel.pass_time(dt)
+            self._grip(get(arm, fingers, c), fingers, goal)
+            step(c)
+        if switch == count:
+            self._obey(steppers, count)
+        self._goals = list(steppers.goal)
+        self._stamp += count * dt
+        states = get(arm, joints[: n + 1], c)
+        positions = [s[0] for s in states]
+        if self._travel is not None:
+            positions[n] = self._travel.position
+        self._state = self._measure(positions, [s[1] for s in states], [s[3] for s in states], self._stamp)
+
+    def _obey(self, steppers: Steppers, count: int) -> None:
+        steppers.turn_to(self._next, count)
+        if self._travel is not None:
+            self._travel.switch(shut=self._travel.wants_shut(self._next[-1]))
+
+    def _grip(self, states: Sequence[Sequence[float]], fingers: list[int], goal: float) -> None:
+        """Press the fingers toward a goal with the force of their drive; the second keeps to the first."""
+        drive = self._drives[-1]
+        force = drive.position_gain * (goal - states[0][0]) - drive.derivative_gain * states[0][1]
+        forces = [min(max(force, -drive.stall_torque), drive.stall_torque)] * len(fingers)
+        if self._followers:
+            lead, follow = states[0], states[1]
+            pull = FOLLOW_GAIN * (lead[0] - follow[0]) + FOLLOW_DAMPING * (lead[1] - follow[1])
+            forces = [forces[0] - pull, forces[1] + pull]
+        bullet.setJointMotorControlArray(
+            self.cell.arm, fingers, bullet.TORQUE_CONTROL, forces=forces, physicsClientId=self.cell.client
+        )
+
     def _impedance_rows(self, span: float) -> list[tuple[float, float, float, float, float, float]]:
         """Per drive: kp, kd, limit, and the constant part of its force before the goal moves, after, and per s."""
         rows = []
@@ -336,8 +391,8 @@ class SimArm:
         return rows
 
     def _gravity_torques(self, positions: list[float]) -> list[float]:
-        """Torque that holds the arm against gravity, N m; zero for servos, which sag instead."""
-        if self._servo:
+        """Torque that holds the arm against gravity, N m; zero for servos, which sag, and steppers, which do not."""
+        if self._servo or self._steppers is not None:
             return [0.0] * len(positions)
         return [*self._weights.torques(positions[: len(self._robot.joints)], payload=self._rotor_mass), 0.0]
 
@@ -375,17 +430,31 @@ class SimArm:
             list(self._law.leans),
             self._state,
             self._tick,
+            *self._line(),
+        )
+
+    def _line(self) -> tuple[object, ...]:
+        """What controllers keep beside that: the line they are on, and where their fingers are."""
+        line = self._steppers
+        fingers = self._travel
+        return (
+            None if line is None else (list(line.start), list(line.goal), line.gone),
+            None if fingers is None else (fingers.shut, fingers.position),
         )
 
     def restore(self, saved: tuple[object, ...]) -> None:
         """Go back to a snapshot."""
-        stamp, goals, after, gravity, motors, leans, state, tick = saved
+        stamp, goals, after, gravity, motors, leans, state, tick, line, fingers = saved
         if not (isinstance(stamp, float) and isinstance(state, ArmState) and isinstance(tick, int)):
             raise RefusedError("not a snapshot of a simulated arm")
         self._stamp, self._state, self._tick = stamp, state, tick
         self._goals, self._next = _floats(goals), _floats(after)
         self._gravity = _floats(gravity)
         self._law.motors, self._law.leans = _floats(motors), _floats(leans)
+        if self._steppers is not None and isinstance(line, tuple):
+            self._steppers.start, self._steppers.goal, self._steppers.gone = list(line[0]), list(line[1]), line[2]
+        if self._travel is not None and isinstance(fingers, tuple):
+            self._travel.shut, self._travel.position = fingers
 
     def true_positions(self) -> tuple[Vector, Vector]:
         """True positions and speeds of the arm joints, free of play, ticks and delay: for judges, never policies."""
@@ -408,6 +477,8 @@ def rotor_shares(robot: RobotDescription) -> list[float]:
     jaw = next((j for j in grip.values() if j.name == robot.gripper.joint), None)
     kinematics = Kinematics(robot)
     frames, _ = kinematics.frames(robot.home)
+    if kinematics.mix is not None:
+        return [1.0] * len(robot.actuator_names)  # steppers of Bullet's need no rotor to be stable
     axes = [(turn[2], turn[5], turn[8]) for turn, _ in frames]
     last = frames[-1][0]
     if jaw is not None and jaw.kind == "revolute":

@@ -21,6 +21,7 @@ HOVER = 0.022  # m above a part at which the open gripper travels where nothing 
 CARRY = 0.026  # m above its seat at which a part travels where nothing stands in the way
 PRESS_BY = 0.003  # m below where it is that a part is sent which is pressed down
 PUSH_BY = 0.005  # m below where it is that a hand is sent which pushes on a part
+TRAVEL_BY = 0.006  # m by which fingers that tell nothing must seem to have gone beyond a part's width to hold it
 CLOSE_BY = 0.008  # m by which fingers that hold a part may seem closer than the part is wide
 
 
@@ -184,8 +185,12 @@ def look(
     above = -offset[:, 2] - handling.grip_above
     turn = turn_to(robot, fields, fields["part_yaw"], symmetry, handling.slack, part)
     near = np.linalg.norm(offset, axis=1) < handling.near
-    firm = fields["following_error"][:, -1] < -robot.gripper.squeeze
-    held = near & firm & (opening < width + 0.005) & (opening > width - CLOSE_BY)
+    if robot.gripper.travel_time:
+        # They tell nothing: once they have had the time to reach it, a part so near that follows the hand is held.
+        held = near & (opening < width - TRAVEL_BY)
+    else:
+        firm = fields["following_error"][:, -1] < -robot.gripper.squeeze
+        held = near & firm & (opening < width + 0.005) & (opening > width - CLOSE_BY)
     between = (
         (along > -0.006)
         & (along < robot.gripper.approach + 0.006)

@@ -100,6 +100,7 @@ class Task(ABC):
         depth: How far the arm's reach must extend outward, from nearest to farthest, for the layout to fit, m.
         turns: Whether fixtures or parts lie in ways that ask for a tool which can be turned about itself.
         gripper: Whether actions drive the gripper.
+        feels: Whether fingers must tell what is between them: arms whose fingers are only switched are left out.
         symmetry: Yaw turns under which the handled part looks the same.
         horizon_s: Length of an episode, s.
         tolerances: Position in m and angle in rad for each tolerance class.
@@ -117,6 +118,7 @@ class Task(ABC):
     depth: ClassVar[float] = 0.0
     turns: ClassVar[bool] = False
     gripper: ClassVar[bool]
+    feels: ClassVar[bool] = True
     symmetry: ClassVar[int] = 1
     horizon_s: ClassVar[float]
     tolerances: ClassVar[Mapping[str, tuple[float, float]]]
@@ -138,7 +140,7 @@ class Task(ABC):
         """
         near, far = robot.reach.radius
         least, most = robot.reach.yaw
-        able = far - near >= cls.depth and (most > least or not cls.turns)
+        able = far - near >= cls.depth and (most > least or not cls.turns) and not (cls.feels and blind(robot))
         return able and (not cls.robots or robot.name in cls.robots)
 
     @classmethod
@@ -317,6 +319,11 @@ class Task(ABC):
                 f"rad, height 0..{reach.height[1]} m"
             )
         return x, y, z, yaw
+
+
+def blind(robot: RobotDescription) -> bool:
+    """Whether an arm's fingers are only switched and tell nothing."""
+    return robot.gripper.travel_time > 0.0
 
 
 def yaw_of(pair: Floats, symmetry: int) -> float:

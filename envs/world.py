@@ -1,8 +1,9 @@
-"""A cell behind virtual servos: the same parts, contacts and task as in training, moved by whoever drives the bus.
+"""A cell behind a virtual arm: the same parts, contacts and task as in training, moved by whoever drives the wire.
 
-It keeps the `Plant` protocol for the servos, one Bullet substep a step, and offers beside them what a bench would see
-by camera and know by looking: `sample` (part poses, as poor and late as the task declares, and the goal), `reset`
-(lay out the episode of a seed, the same that `CellEnv` lays out for it) and `judge` (the truth).
+It keeps the `Plant` protocol for servos, one Bullet substep a step, or follows a controller (`follow`), and offers
+beside them what a bench would see by camera and know by looking: `sample` (part poses, as poor and late as the task
+declares, and the goal), `reset` (lay out the episode of a seed, the same that `CellEnv` lays out for it) and `judge`
+(the truth).
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,6 +70,28 @@ class _ServoArm(SimArm):
         return (*states[:n], self._fingers.turn(states[n:]))
 
 
+class _LedArm(SimArm):
+    """A simulated arm that goes where a controller's joints are; the controller is never told otherwise."""
+
+    def substep(self, joints: Sequence[float], *, shut: bool) -> None:
+        """One Bullet substep, at whose end the joints are there."""
+        cell, steppers, travel, n = self.cell, self._steppers, self._travel, len(self._robot.joints)
+        if steppers is None or travel is None:
+            raise RefusedError(f"robot {self._robot.name!r} is not driven by a controller")
+        steppers.turn_to((*joints, travel.position), 1)
+        steppers.substep(1, cell.physics_dt)
+        travel.switch(shut=shut)
+        fingers = self._joints[n:]
+        self._grip(bullet.getJointStates(cell.arm, fingers, cell.client), fingers, travel.pass_time(cell.physics_dt))
+        cell.stepper()(cell.client)
+
+    def motion(self) -> Motion:
+        """Where its joints truly are."""
+        positions, velocities = self.true_positions()
+        gripper = self._travel.position if self._travel is not None else self._robot.gripper.home
+        return Motion((*positions, gripper), (*velocities, 0.0), (0.0,) * (len(positions) + 1))
+
+
 class CellWorld:
     """Plant, senses and judge of one task."""
 
@@ -86,25 +109,33 @@ class CellWorld:
 
         Args:
             task: Task name.
-            robot: The arm, driven by servos.
+            robot: The arm, driven by servos or by a controller.
             seed: Of the first layout.
             tolerance: Class by which `judge` judges; the arm's own if not given.
             level: Degree of difficulty, where the task has several; what the arm is judged by if not given.
             noise: Whether parts are sensed as poorly and late as the task declares.
 
         Raises:
-            RefusedError: If the task does not exist or the arm has no servos.
+            RefusedError: If the task does not exist or the arm has neither.
         """
         kind = load_task(task)
-        if {drive.kind for drive in robot.actuator_drives} != {"servo"}:
-            raise RefusedError(f"robot {robot.name!r} has no servos for a world to move")
+        kinds = {drive.kind for drive in robot.actuator_drives}
+        led = robot.bus is not None and bool(robot.bus.zeros) and robot.gripper.travel_time > 0.0
+        if not led and (kinds != {"servo"} or robot.gripper.followers):
+            raise RefusedError(f"robot {robot.name!r} has neither servos nor a controller for a world to move")
         self.task = kind(robot, tolerance or robot.tolerance, level)
         self.robot = robot
         self.cell = Cell(robot)
         self.period = self.cell.physics_dt
         self.task.build(self.cell)
-        self._arm = _ServoArm(self.cell)
-        self._arm.prepare()
+        self._arm: _ServoArm | _LedArm
+        self._since = 0.0
+        if kinds == {"servo"}:
+            self._arm = _ServoArm(self.cell)
+            self._arm.prepare()
+        else:
+            self._arm = _LedArm(self.cell)
+            self._arm.reset(robot.home, robot.gripper.home)
         self._kinematics = Kinematics(robot)
         spec = self.task.spec()
         fields = self.task.sensed_fields()
@@ -126,13 +157,39 @@ class CellWorld:
 
     def step(self, commands: Sequence[Command]) -> Motion:
         """Let one substep pass under one command per actuator."""
+        if not isinstance(self._arm, _ServoArm):
+            raise RefusedError(f"robot {self.robot.name!r} has no servos that could be commanded")
         self._arm.substep(commands)
+        self._judge_tick()
+        return self._arm.motion()
+
+    def _judge_tick(self) -> None:
         self._steps += 1
         if self._steps % self._per_tick == 0:
             self._witness.read()
             met = self.task.success.met(self._witness.achieved(), self.task.desired)
             self._held = self._held + 1 if met else 0
-        return self._arm.motion()
+
+    # ---- behind a controller
+
+    def follow(self, joints: Sequence[float], shut: bool, dt: float) -> None:
+        """Let `dt` seconds pass, at whose end the joints are there.
+
+        Args:
+            joints: As the controller counts them, rad.
+            shut: Whether its fingers were told to shut.
+            dt: s.
+        """
+        if not isinstance(self._arm, _LedArm) or self.robot.bus is None:
+            raise RefusedError(f"robot {self.robot.name!r} has servos, no controller")
+        self._since += dt
+        here = tuple([q - zero for q, zero in zip(joints, self.robot.bus.zeros, strict=True)])
+        if self._steps == 0:
+            self._arm.reset(here, self.robot.gripper.open)
+        while self._since >= self.period:
+            self._since -= self.period
+            self._arm.substep(here, shut=shut)
+            self._judge_tick()
 
     # ---- what stands beside the bus
 

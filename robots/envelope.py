@@ -54,8 +54,8 @@ class Admitted:
 class SafetyEnvelope:
     """Keeps one arm inside its limits, tick after tick.
 
-    Order of precedence, strongest first: finite and fresh input, joint range with braking distance, workspace,
-    TCP speed, joint speed, look-ahead, acceleration. The weaker gives way to the stronger: a command that
+    Order of precedence, strongest first: finite and fresh input, joint range and linkages with braking distance,
+    workspace, TCP speed, joint speed, look-ahead, acceleration. The weaker gives way to the stronger: a command that
     would leave the workspace stops at once even where that brakes harder than `max_acceleration`.
     """
 
@@ -81,6 +81,10 @@ class SafetyEnvelope:
             )
         )
         self._names = robot.actuator_names
+        self._linkages = tuple(
+            (link.coefficients, link.lower, link.upper, min(j.max_acceleration for j in robot.joints))
+            for link in robot.linkages
+        )
         self._positions: Vector = ()
         self._velocities: list[float] = []
         self._stamp = 0.0
@@ -133,6 +137,8 @@ class SafetyEnvelope:
         reasons: list[str] = []
         wishes = self._wishes(target, state, dt, reasons)
         count = len(wishes) - 1
+        if self._linkages:
+            self._keep_linkages(wishes, count, dt, reasons)
         self._slow_tcp(wishes, count, pose, state, dt, reasons)
         positions = self._positions
         moved = tuple([q + v * dt for q, v in zip(positions, wishes, strict=True)])
@@ -227,6 +233,21 @@ class SafetyEnvelope:
                     reasons.append("braking")
             wishes[k] = v
         return wishes
+
+    def _keep_linkages(self, wishes: list[float], count: int, dt: float, reasons: list[str]) -> None:
+        """Scale the arm's velocities where joints together come near a limit of the rods between them."""
+        for coefficients, lower, upper, a_max in self._linkages:
+            total = rate = 0.0
+            for c, q, v in zip(coefficients, self._positions, wishes, strict=False):
+                total += c * q
+                rate += c * v
+            room = upper - total if rate > 0.0 else total - lower
+            a = a_max * dt
+            top = sqrt(a * a + 2.0 * a_max * room) - a if room > 0.0 else 0.0
+            if abs(rate) > top:
+                reasons.append("linkage")
+                for k in range(count):
+                    wishes[k] *= top / abs(rate)
 
     def _slow_tcp(
         self, wishes: list[float], count: int, pose: Pose, state: ArmState, dt: float, reasons: list[str]

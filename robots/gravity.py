@@ -24,7 +24,7 @@ class Gravity:
         """
         self._kinematics = Kinematics(robot)
         joints = read_urdf(robot.urdf_path)
-        names = robot.joint_names
+        names = self._kinematics.moving
         moments = np.zeros((len(names), 3))
         masses = np.zeros(len(names))
         for link in ET.fromstring(robot.urdf_path.read_text(encoding="utf-8")).iter("link"):
@@ -71,4 +71,5 @@ class Gravity:
             # z of axis x (centre - origin), times the weight; the drive holds against it.
             out.append(STANDARD_GRAVITY * (rotation[2] * (my - mass * oy) - rotation[5] * (mx - mass * ox)))
         out.reverse()
-        return tuple(out)
+        mix = self._kinematics.mix
+        return tuple(out if mix is None else mix.fold(out))

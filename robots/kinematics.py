@@ -24,6 +24,34 @@ Triple = tuple[float, float, float]
 Row = tuple[float, ...]
 
 
+class Mix:
+    """How the joints of a chain follow the driven ones, where linkages move some of them.
+
+    Attributes:
+        offsets: Position of each joint of the chain while all driven ones are at 0, rad.
+        columns: Per driven joint, by how much each joint of the chain turns with it.
+    """
+
+    __slots__ = ("columns", "offsets", "rows")
+
+    def __init__(self, offsets: Sequence[float], rows: Sequence[Row]) -> None:
+        """Take one row of coefficients per joint of the chain."""
+        self.offsets = tuple(offsets)
+        self.rows = tuple(rows)
+        self.columns = tuple(zip(*rows, strict=True))
+
+    def expand(self, driven: Sequence[float]) -> list[float]:
+        """Positions of all joints of the chain from those of the driven ones."""
+        return [
+            offset + sum([c * q for c, q in zip(row, driven, strict=True)])
+            for offset, row in zip(self.offsets, self.rows, strict=True)
+        ]
+
+    def fold(self, values: Sequence[float]) -> list[float]:
+        """What the driven joints have of a Jacobian's row, or of the torques, of all joints of the chain."""
+        return [sum([c * v for c, v in zip(column, values, strict=True)]) for column in self.columns]
+
+
 class Pose:
     """Pose of the TCP in the base frame, with what is needed for its Jacobian.
 
@@ -34,17 +62,24 @@ class Pose:
         z_axis: Direction out of the tool; (0, 0, -1) when it points straight down.
     """
 
-    __slots__ = ("_joints", "_rows", "position", "x_axis", "y_axis", "z_axis")
+    __slots__ = ("_joints", "_mix", "_rows", "position", "x_axis", "y_axis", "z_axis")
 
     def __init__(
-        self, position: Triple, x_axis: Triple, y_axis: Triple, z_axis: Triple, joints: Sequence[tuple[bool, Row]]
+        self,
+        position: Triple,
+        x_axis: Triple,
+        y_axis: Triple,
+        z_axis: Triple,
+        joints: Sequence[tuple[bool, Row]],
+        mix: "Mix | None" = None,
     ) -> None:
-        """Keep the frame and, per joint, whether it slides and its axis and origin in the base frame."""
+        """Keep the frame and, per joint, whether it slides and its axis and origin in the base frame; and the mix."""
         self.position = position
         self.x_axis = x_axis
         self.y_axis = y_axis
         self.z_axis = z_axis
         self._joints = joints
+        self._mix = mix
         self._rows: tuple[list[float], ...] | None = None
 
     @property
@@ -101,7 +136,8 @@ class Pose:
                     wx.append(x)
                     wy.append(y)
                     wz.append(z)
-            self._rows = (vx, vy, vz, wx, wy, wz)
+            rows = (vx, vy, vz, wx, wy, wz)
+            self._rows = rows if self._mix is None else tuple([self._mix.fold(row) for row in rows])
         return self._rows
 
     @property
@@ -134,11 +170,26 @@ class Kinematics:
             at = joints[at].parent
         chain.reverse()
         moving = tuple(j.name for j in chain if j.kind != "fixed")
-        if link is None and moving != robot.joint_names:
+        self.moving = moving
+        led = {p.name: p for p in robot.passive}
+        driven = tuple(name for name in moving if name not in led)
+        if link is None and driven != robot.joint_names:
             raise RefusedError(
-                f"{robot.urdf_path}: joints from base to TCP are {moving}, the description says {robot.joint_names}"
+                f"{robot.urdf_path}: joints from base to TCP are {driven}, the description says {robot.joint_names}"
             )
-        self.size = len(moving)
+        self.size = len(driven)
+        self.mix: Mix | None = None
+        if len(driven) < len(moving):
+            kept = [robot.joint_names.index(name) for name in driven]
+            offsets, rows = [], []
+            for name in moving:
+                if name in led:
+                    offsets.append(led[name].offset)
+                    rows.append(tuple(led[name].coefficients[k] for k in kept))
+                else:
+                    offsets.append(0.0)
+                    rows.append(tuple(float(name == other) for other in driven))
+            self.mix = Mix(offsets, rows)
         self._fold(chain)
 
     def _fold(self, chain: list[UrdfJoint]) -> None:
@@ -169,6 +220,9 @@ class Kinematics:
         a, b, c, d, e, f, g, h, i = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0
         x = y = z = 0.0
         joints = []
+        mix = self.mix
+        if mix is not None:
+            joint_positions = mix.expand(joint_positions)
         for (slides, (ra, rb, rc, rd, re, rf, rg, rh, ri), (tx, ty, tz)), q in zip(
             self._links, joint_positions, strict=True
         ):
@@ -197,6 +251,7 @@ class Kinematics:
             (a * rb + b * re + c * rh, d * rb + e * re + f * rh, g * rb + h * re + i * rh),
             (a * rc + b * rf + c * ri, d * rc + e * rf + f * ri, g * rc + h * rf + i * ri),
             joints,
+            mix,
         )
 
     def joint_alignment(self, k: int) -> Floats:
@@ -204,7 +259,12 @@ class Kinematics:
         return self._alignments[k]
 
     def frames(self, joint_positions: Sequence[float]) -> tuple[list[tuple[Row, Triple]], Triple]:
-        """Folded frame of every moving link, as a row-major rotation and an origin, and the TCP position, m."""
+        """Folded frame of every moving link, as a row-major rotation and an origin, and the TCP position, m.
+
+        Links that a linkage moves are among them, in their place of the chain.
+        """
+        if self.mix is not None:
+            joint_positions = self.mix.expand(joint_positions)
         found: list[tuple[Row, Triple]] = []
         turn = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
         at = (0.0, 0.0, 0.0)
@@ -266,10 +326,12 @@ class Kinematics:
     def forward_batch(self, joint_positions: Floats) -> tuple[Floats, Floats]:
         """Positions (b, 3) and rotation matrices (b, 3, 3) of the TCP for (b, n) joint positions."""
         rotations, offsets, tool, tool_offset, slides = self.arrays
+        if self.mix is not None:
+            joint_positions = np.array(self.mix.offsets) + joint_positions @ np.array(self.mix.rows).T
         count = joint_positions.shape[0]
         turn = np.broadcast_to(np.eye(3), (count, 3, 3))
         at = np.zeros((count, 3))
-        for k in range(self.size):
+        for k in range(len(offsets)):
             at = at + turn @ offsets[k]
             turn = turn @ rotations[k]
             q = joint_positions[:, k]

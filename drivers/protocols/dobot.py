@@ -249,6 +249,11 @@ class Dobot:
         del number
         return ()
 
+    def turn(self, number: int, angle: float) -> tuple[Request, ...]:
+        """Nothing: all that turns is a joint of its motions."""
+        del number, angle
+        return ()
+
     def tool(self, number: int, *, pump: bool, closed: bool) -> tuple[Request, ...]:
         """Queue a change of the gripper or the suction cup; its pump runs with both."""
         del number

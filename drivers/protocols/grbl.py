@@ -169,6 +169,11 @@ class Grbl:
         del number
         return (_byte(b"\x18", tag="ready", patience=RESTART),)
 
+    def turn(self, number: int, angle: float) -> tuple[Request, ...]:
+        """Nothing: all that turns is a joint of its motions."""
+        del number, angle
+        return ()
+
     def tool(self, number: int, *, pump: bool, closed: bool) -> tuple[Request, ...]:
         """Switch the spindle output, where gripper and pump are."""
         del number, pump

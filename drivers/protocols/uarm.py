@@ -206,6 +206,10 @@ class UArm:
         del number
         return (_byte("\x18", tag="ready", patience=RESTART),)
 
+    def turn(self, number: int, angle: float) -> tuple[Request, ...]:
+        """Turn the servo in the hand, which tells nothing; 90 degrees is straight."""
+        return (_obeyed(number, f"G2202 N3 {word('V', math.degrees(angle), 2)}"),)
+
     def tool(self, number: int, *, pump: bool, closed: bool) -> tuple[Request, ...]:
         """Close or open the gripper, or switch the pump on or off."""
         return (_obeyed(number, f"{'M2231' if pump else 'M2232'} V{int(closed)}"),)

@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from ..calibration import calibrate_to_nominal, calibration_path, unit_of
     from ..fitting import write
     from ..history import keep_old
+    from ..opening import has_controller
     from ..ports import open_port
     from ..protocols import load_protocol
     from ..wired import bus_of, models_of
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     if sum([options.sweep, options.measure, options.imported is not None]) > 1:
         raise RefusedError("one way at a time: --sweep, --import or --measure")
     robot = load_robot(options.robot)
+    if has_controller(robot):
+        return _homed(options, robot)
     if options.measure:
         return _measured(options, robot)
     wire = bus_of(robot)
@@ -78,6 +81,24 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     if old:
         lines.append(f"the file it replaces is kept: {old}")
     return "\n".join(lines), 0
+
+
+def _homed(options: argparse.Namespace, robot: "RobotDescription") -> tuple[str, int]:
+    """A controller keeps its own calibration: clear its alarms and let it find its reference."""
+    from contextlib import closing
+
+    from ...robots.table import as_json
+    from ..controller_arm import ControllerArm
+
+    if options.sweep or options.measure or options.lerobot is not None:
+        raise RefusedError(f"{robot.name} keeps its own calibration: --sweep, --import and --measure are for servos")
+    _options.confirm("the arm may swing through its whole range to find its reference", yes=options.yes)
+    with closing(ControllerArm.open(robot, options.port)) as arm:
+        arm.calibrate()
+    told = (
+        f"{robot.name} has nothing to calibrate: its controller keeps that; alarms are cleared, its reference is found"
+    )
+    return as_json({"robot": robot.name, "file": None, "homed": True}) if options.json else told, 0
 
 
 def _measured(options: argparse.Namespace, robot: "RobotDescription") -> tuple[str, int]:

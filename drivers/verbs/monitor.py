@@ -15,11 +15,14 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
 
     from ...robots.description import load_robot
     from ..bus import ActuatorBus
-    from ..calibration import find_calibration
+    from ..calibration import find_calibration, unit_of
     from ..chart import save
+    from ..controller_monitor import ControllerMonitor
+    from ..link import Link
     from ..monitor import Monitor, Sample, table
+    from ..opening import has_controller
     from ..ports import open_port
-    from ..protocols import load_protocol
+    from ..protocols import load_language, load_protocol
     from ..wired import bus_of, models_of
 
     if not 0.0 < options.rate <= 100.0:
@@ -28,14 +31,22 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         raise RefusedError(f"--seconds {options.seconds:g} is no time to wait")
     robot = load_robot(options.robot)
     wire = bus_of(robot)
-    calibration = find_calibration(robot, options.port, options.calibration)
+    planned = has_controller(robot)
+    calibration = None if planned else find_calibration(robot, options.port, options.calibration)
     port = open_port(options.port, wire.baud_rate)
     kept: list[Sample] = []
-    with closing(ActuatorBus(port, load_protocol(wire.protocol), models=models_of(robot))) as bus:
+    watched: ControllerMonitor | Monitor
+    with closing(port):
+        if calibration is None:
+            watched = ControllerMonitor(robot, Link(port, load_language(wire.protocol)))
+        else:
+            watched = Monitor(
+                robot, ActuatorBus(port, load_protocol(wire.protocol), models=models_of(robot)), calibration
+            )
         live = sys.stdout.isatty() and not options.json
         last: Sample | None = None
         try:
-            for sample in Monitor(robot, bus, calibration).samples(options.rate, options.seconds):
+            for sample in watched.samples(options.rate, options.seconds):
                 last = sample
                 if options.plot is not None:
                     kept.append(sample)
@@ -50,7 +61,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
             pass  # this is how watching ends
         finally:
             if kept:
-                save(kept, f"{robot.name}, unit {calibration.unit}", options.plot)
+                save(kept, f"{robot.name}, unit {unit_of(options.port)}", options.plot)
     return "" if options.json or last is None else table(last), 0
 
 

@@ -1,8 +1,12 @@
 """`genba release`: torque off, after saying how far the arm will fall."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from . import _options
+
+if TYPE_CHECKING:
+    from ...robots.description import RobotDescription
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
@@ -15,8 +19,11 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from ..bus import Fault
     from ..calibration import find_calibration
     from ..drop import preview
+    from ..opening import has_controller
 
     robot = load_robot(options.robot)
+    if has_controller(robot):
+        return _let_go(options, robot)
     calibration = find_calibration(robot, options.port, options.calibration)
     with closing(BenchArm.open(robot, options.port, calibration)) as arm:
         # Not connected, on purpose: an arm that is too hot or overloaded must be released all the same.
@@ -40,6 +47,25 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     if options.json:
         return as_json({"drop": drop and drop.to_json(), "released": True}), 0
     return f"released; {told}", 0
+
+
+def _let_go(options: argparse.Namespace, robot: "RobotDescription") -> tuple[str, int]:
+    """The same behind a controller, whose motors no twin can weigh: it may fall as far as its tool stands high."""
+    from contextlib import closing
+
+    from ...robots.kinematics import Kinematics
+    from ...robots.table import as_json
+    from ..controller_arm import ControllerArm
+
+    with closing(ControllerArm.open(robot, options.port)) as arm:
+        arm.bus.connect()
+        height = Kinematics(robot).forward(arm.where()).position[2]
+        told = f"the arm will sink, at most by the {height:.2f} m that its tool stands above the base"
+        if options.preview:
+            return as_json({"height": height, "released": False}) if options.json else told, 0
+        _options.confirm(f"{told}: hold it", yes=options.yes)
+        arm.release()
+    return as_json({"height": height, "released": True}) if options.json else f"released; {told}", 0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,10 +7,11 @@ reorder.
 
 from bisect import insort
 from collections import deque
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ...robots.errors import RefusedError, UnknownNameError
 from ..protocols import language_names
@@ -27,6 +28,11 @@ class Controller(Protocol):
     name: str
     baud_rate: int
     planner: Planner
+    gripper: bool
+
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """Where its joints are, as it counts them, rad."""
 
     def power_on(self) -> list[bytes]:
         """Start, as after a power failure, and return what it says."""
@@ -56,11 +62,25 @@ def load_controller(name: str) -> Controller:
     return controller
 
 
+@runtime_checkable
+class Follower(Protocol):
+    """A world whose arm does what a controller does."""
+
+    def follow(self, joints: Sequence[float], shut: bool, dt: float) -> None:
+        """Let `dt` seconds pass, at whose end the joints are there, as the controller counts them, rad."""
+
+
 class ControllerLine:
     """A virtual controller on its wire."""
 
     def __init__(
-        self, controller: Controller, *, faults: Faults | None = None, latency: float = 0.0, now: float = 0.0
+        self,
+        controller: Controller,
+        *,
+        faults: Faults | None = None,
+        latency: float = 0.0,
+        now: float = 0.0,
+        follower: Follower | None = None,
     ) -> None:
         """Plug it in and switch it on.
 
@@ -69,7 +89,9 @@ class ControllerLine:
             faults: What goes wrong.
             latency: Time in s for which the adapter holds bytes back.
             now: Line time at the start, s.
+            follower: A world whose arm moves with the controller's joints.
         """
+        self._follower = follower
         self.controller = controller
         self.baud_rate = controller.baud_rate
         self.faults = faults or Faults()
@@ -140,6 +162,8 @@ class ControllerLine:
             self._hear(self._motion_time)
             self.controller.planner.step()
             self._say(self.controller.passed(), self._motion_time)
+            if self._follower is not None:
+                self._follower.follow(self.controller.joints, self.controller.gripper, PERIOD)
         self._hear(now)
         self.now = max(self.now, now)
 

@@ -80,6 +80,11 @@ class VirtualDobot:
         self.planner = Planner(HOME, top_speeds=tops, accelerations=tops, corner_speed=0.0)
         self.power_on()
 
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """Where its joints are, rad."""
+        return tuple(self.planner.positions)
+
     # ---- Controller
 
     def power_on(self) -> list[bytes]:

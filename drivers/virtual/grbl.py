@@ -5,6 +5,7 @@ G0 and G1 beyond the soft limits raise alarm 2, after which nothing but a reset 
 error 15. While it holds, homes or waits for room in its planner, no line is read.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable
 
@@ -55,6 +56,16 @@ class VirtualGrbl(GrblLines):
         self._say: deque[bytes] = deque()
         self.power_on()
         self._say.clear()
+
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """Where its joints are, rad."""
+        return tuple(math.radians(angle) for angle in self.planner.positions)
+
+    @property
+    def gripper(self) -> bool:
+        """Whether what hangs at the spindle output is closed."""
+        return self.spindle > 0.0
 
     # ---- Controller
 

@@ -23,7 +23,7 @@ from ...robots.errors import GenbaError, RefusedError
 from ..protocols import language_names
 from ..senses import SenseServer
 from .bare import bare_servos
-from .controller import ControllerLine, load_controller
+from .controller import ControllerLine, Follower, load_controller
 from .faults import Faults
 from .line import VirtualLine
 from .plant import Plant
@@ -198,7 +198,16 @@ def serve(
         RefusedError: If the kind, an id or the rate does not exist.
     """
     if robot.bus is not None and robot.bus.protocol in language_names():
-        serve_controller(robot.bus.protocol, kind=kind, faults=faults, latency=latency, announce=announce)
+        follower = plant if isinstance(plant, Follower) else None
+        serve_controller(
+            robot.bus.protocol,
+            kind=kind,
+            faults=faults,
+            latency=latency,
+            announce=announce,
+            follower=follower,
+            sense_server=sense_server,
+        )
         return
     now = time.perf_counter()
     line = VirtualLine(robot, ids=ids, baud_rate=baud_rate, plant=plant, faults=faults, latency=latency, now=now)
@@ -213,6 +222,8 @@ def serve_controller(
     faults: Faults | None = None,
     latency: float = 0.0,
     announce: Callable[[str], None] = _say,
+    follower: Follower | None = None,
+    sense_server: SenseServer | None = None,
 ) -> None:
     """Serve a virtual controller that takes commands until SIGINT or SIGTERM.
 
@@ -221,13 +232,16 @@ def serve_controller(
         kind: "pty" or "tcp".
         faults: What goes wrong on the wire.
         latency: Time in s for which the virtual adapter holds received bytes back.
-        announce: Takes the line that tells where to connect.
+        announce: Takes the lines that tell where to connect.
+        follower: A world whose arm moves with the controller's joints.
+        sense_server: Senses to serve beside it.
 
     Raises:
         RefusedError: If the name or the kind does not exist.
     """
-    line = ControllerLine(load_controller(name), faults=faults, latency=latency, now=time.perf_counter())
-    _serve(line, f"virtual {name} controller at {line.baud_rate} baud", kind, None, announce)
+    controller, now = load_controller(name), time.perf_counter()
+    line = ControllerLine(controller, faults=faults, latency=latency, now=now, follower=follower)
+    _serve(line, f"virtual {name} controller at {line.baud_rate} baud", kind, sense_server, announce)
 
 
 def _serve(

@@ -48,6 +48,7 @@ class VirtualUArm:
         planner: Its joints by counted steps, rad: base, left, right.
         pump: Whether the pump is on.
         gripper: Whether the gripper is closed.
+        hand: Angle of the servo that turns the tool, rad.
         attached: Whether the motors hold.
     """
 
@@ -74,6 +75,11 @@ class VirtualUArm:
         """
         self._true[:] = angles
 
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """Where its joints are, as it counts them, the hand last, rad."""
+        return (*self._true, self.hand)
+
     # ---- Controller
 
     def power_on(self) -> list[bytes]:
@@ -81,6 +87,7 @@ class VirtualUArm:
         self._row: deque[tuple[str, str]] = deque()
         self._answers: deque[str] = deque(maxlen=ROW)
         self.pump = self.gripper = False
+        self.hand = math.pi / 2.0
         self.attached = True
         self._mode = 0
         self._tell_end = self._ran = False
@@ -242,6 +249,9 @@ class VirtualUArm:
             turn = math.radians(values["R"]) + (math.atan2(y, x) if near else -math.pi / 2.0)
             radius = values["S"] + (math.hypot(x, y) if near else 0.0)
             target = (radius * math.cos(turn), radius * math.sin(turn), values["H"] + (z if near else 0.0))
+        elif code == 2202 and values.get("N") == 3.0 and "V" in values:
+            self.hand = math.radians(min(max(values["V"], 0.0), 180.0))
+            return "ok"
         elif code == 2202 and {"N", "V", "F"} <= values.keys() and values["N"] in {0.0, 1.0, 2.0}:
             angles = list(self.planner.end)
             angles[int(values["N"])] = math.radians(values["V"])

@@ -44,6 +44,7 @@ class Inspect(Task):
 
     title = "look at four marks on a workpiece from the right distance and report each as good or defective"
     gripper = True
+    feels = False
     pose = False
     horizon_s = 10.0
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(

@@ -38,6 +38,7 @@ class PickPlace(Task):
 
     title = "take a block from the table and set it into the nest of a fixture"
     gripper = True
+    feels = False
     symmetry = 4
     horizon_s = 12.0
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {

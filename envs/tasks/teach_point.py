@@ -29,6 +29,7 @@ class TeachPoint(Task):
 
     title = "bring the tool to a taught pose and hold it for half a second"
     gripper = False
+    feels = False
     horizon_s = 5.0
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
         "servo": (0.005, radians(5.0)),

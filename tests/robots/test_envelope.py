@@ -142,7 +142,7 @@ def assert_joint_laws(limits: Limits, step: Step) -> None:
     assert (step.after >= limits.lower - TINY).all()
     assert (abs(step.velocity) <= limits.velocity * (1 + 1e-6)).all()
     change = abs(step.velocity - step.velocity_before)
-    free = slice(-1, None) if {"tcp_speed", "workspace"} & set(step.reasons) else slice(None)
+    free = slice(-1, None) if {"tcp_speed", "workspace", "linkage"} & set(step.reasons) else slice(None)
     assert (change[free] <= limits.acceleration[free] * step.dt * (1 + 1e-6) + TINY).all()
 
 
@@ -153,6 +153,15 @@ def test_range_speed_and_acceleration_hold_under_every_stream(name: str, rate_hz
     limits = arm(name)[2]
     for step in each_step(name, rate_hz, follow):
         assert_joint_laws(limits, step)
+
+
+@RATES
+@pytest.mark.parametrize("name", [name for name in robot_names() if load_robot(name).linkages])
+def test_rods_between_joints_are_never_driven_into_their_stops(name: str, rate_hz: int) -> None:
+    for link in arm(name)[0].linkages:
+        for step in each_step(name, rate_hz):
+            before, after = (sum(np.array(link.coefficients) * at[:-1]) for at in (step.before, step.after))
+            assert min(link.lower, before) - TINY <= after <= max(link.upper, before) + TINY
 
 
 @RATES

@@ -3,7 +3,7 @@
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pybullet
 import pybullet_data
 import pytest
 
-from genba.robots.description import asset_root, load_robot, read_robot, robot_files, robot_names
+from genba.robots.description import RobotDescription, asset_root, load_robot, read_robot, robot_files, robot_names
 from genba.robots.errors import RefusedError
 from genba.robots.kinematics import Kinematics
 from genba.robots.urdf import read_urdf
@@ -73,6 +73,12 @@ def random_poses(robot_name: str, count: int) -> list[tuple[float, ...]]:
     return [tuple(row) for row in rng.uniform(lower, upper, (count, len(lower))).tolist()]
 
 
+def all_joints(robot: RobotDescription, pose: Sequence[float]) -> dict[str, float]:
+    """Positions of the driven joints, and of those that rods turn with them."""
+    led = {p.name: p.offset + sum(c * q for c, q in zip(p.coefficients, pose, strict=True)) for p in robot.passive}
+    return dict(zip(robot.joint_names, pose, strict=True)) | led
+
+
 def gripper_positions(robot_name: str, position: float) -> dict[str, float]:
     gripper = load_robot(robot_name).gripper
     return dict.fromkeys((gripper.joint, *gripper.followers), gripper.joint_at(position))
@@ -117,7 +123,7 @@ def test_kinematics_agree_with_physics(name: str) -> None:
     kinematics = Kinematics(robot)
     with loaded(robot.urdf_path) as body:
         for pose in random_poses(name, 1000):
-            body.place(dict(zip(robot.joint_names, pose, strict=True)))
+            body.place(all_joints(robot, pose))
             position, quaternion = body.pose(robot.tcp_link)
             ours = kinematics.forward(pose)
             assert np.linalg.norm(position - ours.position) < 1e-6
