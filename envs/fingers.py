@@ -37,12 +37,6 @@ class Fingers:
         self._ratios = [(b - a) / self._grid for a, b in zip(gripper.slide, gripper.slide[1:], strict=False)]
         self._at = self._ratio = 0.0
 
-    def place(self, angle: float) -> float:
-        """Position of each finger in m at an angle of the drive in rad."""
-        span = (angle - self._closed) / self._grid
-        k = min(max(int(span), 0), len(self._ratios) - 1)
-        return self._slide[k] + (span - k) * self._grid * self._ratios[k]
-
     def turn(self, states: Sequence[Sequence[float]]) -> tuple[float, float]:
         """Angle in rad and speed in rad/s of the drive from the joint states of the fingers."""
         at = self._at = self._share * sum([s[0] for s in states])
