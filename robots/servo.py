@@ -16,7 +16,7 @@ An industrial drive ("impedance") closes a stiff torque loop with gravity compen
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import exp, pi
+from math import exp, inf, pi
 
 from .state import Vector
 
@@ -34,7 +34,8 @@ class Drive:
 
     Attributes:
         model: Trade name of the drive, for people and for the device's model check.
-        kind: "servo" for the PWM law above, "impedance" for a torque-controlled industrial joint.
+        kind: "servo" for the PWM law above, "impedance" for a torque-controlled industrial joint, "stepper" for one
+            that goes where its controller's steps lead, up to `stall_torque`; its gains mean nothing.
         stall_torque: Largest torque at standstill, N m (N for a prismatic joint).
         no_load_speed: Speed at full duty without load, rad/s (m/s).
         position_gain: Servo register P (servo), or stiffness in N m/rad (impedance).
@@ -71,7 +72,9 @@ class Drive:
 
     @property
     def stiffness(self) -> float:
-        """Torque per rad of position error before saturation, N m/rad."""
+        """Torque per rad of position error before saturation, N m/rad; a stepper yields to none until it slips."""
+        if self.kind == "stepper":
+            return inf
         if self.kind == "impedance":
             return self.position_gain
         return self.duty_per_rad * self.stall_torque

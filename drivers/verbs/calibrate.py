@@ -90,7 +90,7 @@ def _homed(options: argparse.Namespace, robot: "RobotDescription") -> tuple[str,
     from ...robots.table import as_json
     from ..controller_arm import ControllerArm
 
-    if options.sweep or options.measure or options.lerobot is not None:
+    if options.sweep or options.measure or options.imported is not None:
         raise RefusedError(f"{robot.name} keeps its own calibration: --sweep, --import and --measure are for servos")
     _options.confirm("the arm may swing through its whole range to find its reference", yes=options.yes)
     with closing(ControllerArm.open(robot, options.port)) as arm:

@@ -133,10 +133,15 @@ def statics(robot: RobotDescription, positions: Sequence[float], gripper: float)
         assert len(moving) == len(rows)  # nothing fixed is left
         where = dict.fromkeys(moving, gripper) | dict(zip(robot.joint_names, positions, strict=True))
         still = [0.0] * len(moving)
+        for p in robot.passive:
+            where[p.name] = p.offset + sum(c * q for c, q in zip(p.coefficients, positions, strict=True))
         torques = bullet.calculateInverseDynamics(
             body, [where[name] for name in moving], still, still, physicsClientId=client
         )
-        return [torques[moving.index(name)] for name in robot.joint_names]
+        carried = np.array([torques[moving.index(name)] for name in robot.joint_names])
+        for p in robot.passive:  # rods bring it to the motors
+            carried += np.array(p.coefficients) * torques[moving.index(p.name)]
+        return carried.tolist()
     finally:
         bullet.disconnect(client)
 
@@ -166,7 +171,9 @@ def test_arm_in_the_cell_weighs_what_its_urdf_says(name: str) -> None:
 def test_every_joint_feels_the_rotor_that_its_drive_declares(name: str) -> None:
     """What the rotor adds to its link's inertia about the joint's axis, the axis taken from our own kinematics."""
     robot = load_robot(name)
-    frames, _ = Kinematics(robot).frames(robot.home)
+    chain = Kinematics(robot)
+    all_frames, _ = chain.frames(robot.home)
+    frames = [frame for frame, name in zip(all_frames, chain.moving, strict=True) if name in robot.joint_names]
     with Cell(robot) as bare, Cell(robot) as driven:
         arm = SimArm(driven)
         arm.reset(robot.home, robot.gripper.home)

@@ -1,0 +1,111 @@
+"""An arm behind its own controller is the same arm: it goes where it is told, stands when told, and names what is wrong."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from genba.__main__ import main
+from genba.drivers.controller_arm import ControllerArm
+from genba.drivers.guide import Guide
+from genba.drivers.link import Link
+from genba.drivers.protocols import language_names, load_language
+from genba.drivers.virtual.controller import ControllerLine, load_controller
+from genba.drivers.virtual.sim_port import SimPort
+from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.envelope import SafetyEnvelope
+from genba.robots.errors import BusError, SafetyError
+from genba.robots.kinematics import Kinematics
+
+ARMS = [
+    name for name in robot_names() if (bus := load_robot(name).bus) is not None and bus.protocol in language_names()
+]
+
+
+@pytest.fixture(params=ARMS)
+def robot(request: pytest.FixtureRequest) -> RobotDescription:
+    return load_robot(request.param)
+
+
+@pytest.fixture
+def line(robot: RobotDescription) -> ControllerLine:
+    assert robot.bus is not None
+    return ControllerLine(load_controller(robot.bus.protocol))
+
+
+@pytest.fixture
+def arm(robot: RobotDescription, line: ControllerLine) -> Iterator[ControllerArm]:
+    assert robot.bus is not None
+    port = SimPort("sim", line, robot.bus.baud_rate, virtual_time=True)
+    found = ControllerArm(robot, Link(port, load_language(robot.bus.protocol)))
+    found.connect()
+    found.arm()
+    yield found
+    found.close()
+
+
+def test_there_is_such_an_arm() -> None:
+    assert ARMS
+
+
+def test_it_goes_home_and_to_park_and_its_fingers_shut(arm: ControllerArm, line: ControllerLine) -> None:
+    robot, guide = arm.robot, Guide(arm)
+    for place, fingers in ((robot.home, robot.gripper.open), (robot.park, robot.gripper.closed)):
+        guide.move_to((*place, fingers))
+        assert guide.measured == pytest.approx((*place, fingers), abs=0.004)
+        assert line.controller.gripper == (fingers == robot.gripper.closed)
+        counted = [q + zero for q, zero in zip(place, robot.bus.zeros, strict=True)]  # type: ignore[union-attr]
+        assert line.controller.joints == pytest.approx(counted, abs=0.004)
+
+
+def test_connecting_and_arming_move_nothing(robot: RobotDescription, line: ControllerLine, arm: ControllerArm) -> None:
+    before = line.controller.joints
+    envelope = SafetyEnvelope(robot, Kinematics(robot))
+    for _ in range(5):
+        arm.write(envelope.reset(arm.read()))
+        arm.advance(1.0 / robot.control_rate_hz)
+    assert line.controller.joints == pytest.approx(before, abs=0.002)
+
+
+def test_a_program_that_dies_leaves_at_most_the_look_ahead(arm: ControllerArm, line: ControllerLine) -> None:
+    robot, guide = arm.robot, Guide(arm)
+    for _ in range(12):
+        guide.toward((*robot.home, robot.gripper.open))
+    here = guide.measured
+    line.step(line.now + 5.0)
+    rest = [abs(j - z - q) for j, z, q in zip(line.controller.joints, robot.bus.zeros, here, strict=False)]  # type: ignore[union-attr]
+    assert max(rest) > 0.0
+    assert all(way <= reach for way, reach in zip(rest, robot.limits.look_ahead, strict=False))
+
+
+def test_a_stop_in_mid_motion_is_confirmed_and_lasts_until_it_is_armed_anew(
+    arm: ControllerArm, line: ControllerLine
+) -> None:
+    robot, guide = arm.robot, Guide(arm)
+    for _ in range(8):
+        guide.toward((*robot.home, robot.gripper.open))
+    report = arm.stop()
+    assert report.confirmed
+    stands = line.controller.joints
+    line.step(line.now + 3.0)
+    assert line.controller.joints == pytest.approx(stands, abs=1e-6)
+    with pytest.raises(SafetyError, match="stopped, not armed"):
+        guide.toward((*robot.home, robot.gripper.open))
+    arm.arm()
+    Guide(arm).move_to((*robot.home, robot.gripper.open))
+
+
+def test_a_silent_controller_is_one_line_with_the_cure(arm: ControllerArm, line: ControllerLine) -> None:
+    line.faults.silent = True
+    with pytest.raises(BusError, match="check cable, power and baud rate"):
+        for _ in range(20):
+            arm.read()
+    assert arm.state == "stopped"
+
+
+@pytest.mark.parametrize("verb", ["home", "park", "release", "calibrate", "monitor"])
+def test_every_verb_takes_it(robot: RobotDescription, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"genba-sim://{robot.name}?time=virtual"
+    where = ["--port", url] if verb == "calibrate" else [url]
+    more = {"release": ["--yes"], "calibrate": ["--yes"], "monitor": ["--seconds", "0.2"]}.get(verb, [])
+    assert main([verb, *where, "--robot", robot.name, *more]) == 0
+    assert capsys.readouterr().out.strip()
