@@ -266,7 +266,9 @@ def test_fingers_that_one_drive_moves_stay_together(name: str) -> None:
         for step in steps:
             goal = [*robot.home, step()]
             now = arm.read().gripper
-            for share in np.linspace(0, 1, 20):
+            way = abs(goal[-1] - now)
+            count = 20 + round(way / (robot.gripper.max_velocity * DT))
+            for share in np.minimum(np.linspace(0, count / (count - 10), count), 1.0):
                 arm.write(admitted_at(robot, [*robot.home, float(now + share * (goal[-1] - now))]))
                 arm.advance(DT)
                 states = bullet.getJointStates(cell.arm, arm._joints[len(robot.joints) :], cell.client)
