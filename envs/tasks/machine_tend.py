@@ -48,6 +48,7 @@ class MachineTend(PartsTask):
     """Serve a machine with an interlocked hood."""
 
     title = "open a machine, change the finished part for a raw one, shut it and press start"
+    robots = ("panda", "so101", "ur5e")
     depth = 0.08
     horizon_s = 40.0
     noise = SenseNoise(position_bias=0.0005, position_noise=0.0003, yaw_bias=0.005, yaw_noise=0.003)
