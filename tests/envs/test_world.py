@@ -95,5 +95,5 @@ def test_a_policy_runs_over_the_bus_of_a_world(proportional: PolicyBundle) -> No
 
 
 def test_an_arm_without_servos_is_refused() -> None:
-    with pytest.raises(RefusedError, match="no servos"):
+    with pytest.raises(RefusedError, match="neither servos nor a controller"):
         CellWorld("TeachPoint", load_robot("panda"))
