@@ -16,7 +16,8 @@ from typing import NoReturn
 
 from . import __version__
 from .drivers.verbs import VERBS as BENCH
-from .policies import verbs as policy
+from .policies.verbs import VERBS as POLICIES
+from .policies.verbs._options import natural, positive
 from .robots.errors import GenbaError, RefusedError
 from .robots.table import as_json, as_text
 
@@ -218,10 +219,8 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", help="file, or name of a shipped policy")
     parser.add_argument("--port", required=True, help="serial port, pyserial URL or genba-sim://ROBOT")
     parser.add_argument("--sense", action="append", default=[], metavar="URL", help="what measures beside the arm")
-    parser.add_argument("--episodes", type=policy.positive, default=1)
-    parser.add_argument(
-        "--seed", type=policy.natural, default=0, help="of the first episode, for senses that lay out a world"
-    )
+    parser.add_argument("--episodes", type=positive, default=1)
+    parser.add_argument("--seed", type=natural, default=0, help="of the first episode, for senses that lay out a world")
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="of this unit; its usual place if not given")
     parser.add_argument("--record", type=Path, metavar="FILE.npz", help="write every tick")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -272,7 +271,7 @@ def demo(options: argparse.Namespace) -> tuple[str, int]:
 def demo_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `demo`."""
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the run and its report")
-    parser.add_argument("--episodes", type=policy.positive, default=20, help="over the wire, for each policy")
+    parser.add_argument("--episodes", type=positive, default=20, help="over the wire, for each policy")
 
 
 def _announce(text: str) -> None:
@@ -288,7 +287,7 @@ def twin_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plant", choices=("numpy", "cell"), default="numpy", help="what the servos move")
     parser.add_argument("--task", help="what stands in the cell; PickPlace if not given")
     parser.add_argument("--level", help="degree of difficulty, where the task has several")
-    parser.add_argument("--seed", type=policy.natural, default=0, help="where it stands")
+    parser.add_argument("--seed", type=natural, default=0, help="where it stands")
 
 
 def _numbers(text: str) -> list[int]:
@@ -304,9 +303,7 @@ Declare = Callable[[argparse.ArgumentParser], None]
 VERBS: dict[str, tuple[Verb, Declare]] = {
     "demo": (demo, demo_arguments),
     "list": (list_things, list_arguments),
-    "train": (policy.train, policy.train_arguments),
-    "pack": (policy.pack, policy.pack_arguments),
-    "evaluate": (policy.evaluate, policy.evaluate_arguments),
+    **POLICIES,
     "run": (run, run_arguments),
     "twin": (twin, twin_arguments),
     **BENCH,

@@ -8,6 +8,7 @@ from genba.drivers.arm import BenchArm
 from genba.policies.bundle import PolicyBundle
 from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
+from genba.policies.recipe import load_recipe
 from genba.policies.run import run_bundle
 from genba.policies.train import train
 from genba.robots.description import load_robot
@@ -17,7 +18,8 @@ def main() -> int:
     """Train for less than a minute on two processors; return the exit code of the run."""
     with tempfile.TemporaryDirectory() as folder:
         run, file = Path(folder) / "run", Path(folder) / "point.genba"
-        outcome = train(task="TeachPoint", robot="so101", out=run, algo="imitate", seed=7)
+        recipe = load_recipe("TeachPoint", load_robot("so101"), changes=[("algorithm", "imitate")])
+        outcome = train(task="TeachPoint", robot="so101", out=run, recipe=recipe, seed=7)
         print(f"trained in {outcome.seconds:.0f} s, {outcome.steps} steps")
         print("in simulation:", evaluate(pack(run, file), 50).rate)
         with BenchArm.open(load_robot("so101"), "genba-sim://so101?time=virtual") as arm:

@@ -7,13 +7,18 @@ Cycle time is the time until the conditions first hold, without the half second 
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from ..envs.env import CellEnv
+from ..envs.randomize import Randomization
 from ..robots.errors import RefusedError
 from .bundle import PolicyBundle
+from .crew import Crew, LocalCrew
 from .manifest import Measured
 from .statistics import Rate, Spread, spread, success_rate
+
+CHUNK = 10  # episodes of a job; making its cell takes less time than one of them
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +86,19 @@ class Evaluation:
         )
 
 
-def make_env(bundle: PolicyBundle, *, noise: bool = True, render_mode: str | None = None) -> CellEnv:
+def make_env(
+    bundle: PolicyBundle,
+    *,
+    noise: bool = True,
+    randomize: str | Randomization = "off",
+    render_mode: str | None = None,
+) -> CellEnv:
     """The environment a bundle was trained in.
 
     Args:
         bundle: The policy.
         noise: Whether senses are as poor and late as the task declares.
+        randomize: What differs between episodes, as for `CellEnv`.
         render_mode: As for `CellEnv`.
 
     Raises:
@@ -101,6 +113,7 @@ def make_env(bundle: PolicyBundle, *, noise: bool = True, render_mode: str | Non
         control=manifest.control.mode,
         control_rate_hz=manifest.control.rate_hz,
         noise=noise,
+        randomize=randomize,
         render_mode=render_mode,
     )
     try:
@@ -121,38 +134,69 @@ def make_env(bundle: PolicyBundle, *, noise: bool = True, render_mode: str | Non
     return env
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Episodes of a bundle for one worker."""
+
+    bundle: PolicyBundle
+    seeds: tuple[int, ...]
+    noise: bool
+    randomize: str | Randomization
+
+
+def run_trials(job: Job) -> list[tuple[Trial, Counter[str]]]:
+    """Run the episodes of a job, each with what the envelope changed, by reason."""
+    with closing(make_env(job.bundle, noise=job.noise, randomize=job.randomize)) as env:
+        done = []
+        for seed in job.seeds:
+            reasons: Counter[str] = Counter()
+            done.append((run_trial(env, job.bundle, seed, reasons), reasons))
+        return done
+
+
 def evaluate(
     bundle: PolicyBundle,
     episodes: int = 200,
     *,
     seed: int = 0,
     noise: bool = True,
+    randomize: str | Randomization = "off",
+    crew: Crew | None = None,
     on_episode: Callable[[Trial], None] | None = None,
 ) -> Evaluation:
-    """Run a bundle in simulation.
+    """Run a bundle in simulation; the result does not depend on who runs it.
 
     Args:
         bundle: The policy.
         episodes: How many.
         seed: Seed of the first; episode k uses `seed + k`.
         noise: Whether senses are as poor and late as the task declares.
-        on_episode: Called after each, for a progress bar.
+        randomize: What differs between episodes beside the task itself.
+        crew: Who runs the episodes; this process if not given.
+        on_episode: Called for each when it is known, for a progress bar.
 
     Raises:
         RefusedError: If the bundle does not fit this genba's task or arm, or its proof fails.
     """
     bundle.verify()
-    env = make_env(bundle, noise=noise)
-    reasons: Counter[str] = Counter()
-    trials: list[Trial] = []
-    try:
-        for index in range(episodes):
-            trial = run_trial(env, bundle, seed + index, reasons)
-            trials.append(trial)
+    jobs = [
+        Job(
+            bundle=bundle,
+            seeds=tuple(range(first, min(first + CHUNK, seed + episodes))),
+            noise=noise,
+            randomize=randomize,
+        )
+        for first in range(seed, seed + episodes, CHUNK)
+    ]
+
+    def show(part: list[tuple[Trial, Counter[str]]]) -> None:
+        for trial, _ in part:
             if on_episode is not None:
                 on_episode(trial)
-    finally:
-        env.close()
+
+    done = [row for part in (crew or LocalCrew(0)).run(run_trials, jobs, show) for row in part]
+    trials = [trial for trial, _ in done]
+    reasons = sum((counted for _, counted in done), Counter[str]())
     manifest = bundle.manifest
     return Evaluation(
         policy=bundle.name,

@@ -1,7 +1,7 @@
 """One HTML file that explains a run to whoever opens it: no script, no network, light and dark.
 
     header   title, introduction
-    section  Table | Plot | Clip | Picture | Text, in the order given, numbered
+    section  Table | Plot | Heat | Clip | Picture | Text, in the order given, numbered
 
 Media are base64 inside the file and plots are inline SVG, so it can be mailed and archived as it is.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from re import sub
 
 from ..robots.errors import RefusedError
+from .heat import Heat, heat_html
 from .media import media_type
 from .plot import Plot, clean, plot_html
 
@@ -81,7 +82,7 @@ class Text:
     text: str
 
 
-Section = Table | Plot | Clip | Picture | Text
+Section = Table | Plot | Heat | Clip | Picture | Text
 
 
 def write_report(path: Path, *, title: str, intro: str, sections: Sequence[Section]) -> None:
@@ -130,6 +131,8 @@ def _inside(section: Section) -> str:
             return _table(section) + _caption(section.caption)
         case Plot():
             return plot_html(section) + _caption(section.caption)
+        case Heat():
+            return heat_html(section) + _caption(section.caption)
         case Clip():
             return _clip(section)
         case Picture():
@@ -267,6 +270,10 @@ tbody tr:last-child>*{border-bottom:0}
 thead th{color:var(--soft);font-size:13px;font-weight:600;border-bottom:2px solid var(--rule);white-space:nowrap}
 tbody th{font-weight:550}.pairs tbody th{color:var(--soft);font-weight:500;width:34%}
 th.num,td.num{text-align:right;padding-right:24px}th:last-child,td:last-child{padding-right:0}
+.heat{display:grid;gap:4px}
+.heat .row{align-self:center;padding-right:12px;font-size:14.5px;color:var(--soft)}
+.heat .field{border-radius:6px;padding:8px 10px;text-align:right;font-variant-numeric:tabular-nums;color:var(--ink)}
+.heat .field b{display:block;font-size:16px;font-weight:650}.heat .field small{font-size:11.5px;opacity:.8}
 .yes{color:var(--yes);font-weight:650}.no{color:var(--no);font-weight:650}.none{color:var(--soft)}
 figure{margin:0}video,figure>img{display:block;max-width:100%;height:auto;border-radius:8px;
 border:1px solid var(--rule);background:var(--tint)}

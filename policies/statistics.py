@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import comb, sqrt
 
 import numpy as np
 
@@ -77,3 +77,37 @@ def spread(values: Sequence[float]) -> Spread:
         return Spread()
     p50, p95, p99 = np.percentile(values, (50, 95, 99))
     return Spread(mean=float(np.mean(values)), p50=float(p50), p95=float(p95), p99=float(p99), count=len(values))
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Two-sided p-value of the exact sign test, which is McNemar's for pairs of which only one succeeded.
+
+    Args:
+        wins: Pairs in which the one was better.
+        losses: Pairs in which the other was; ties are left out.
+
+    Returns:
+        Chance of a split at least as uneven between equals; 1 when there was no such pair.
+    """
+    n, least = wins + losses, min(wins, losses)
+    tail = sum(comb(n, k) for k in range(least + 1)) / float(2**n)
+    return min(1.0, 2.0 * tail)
+
+
+def paired_interval(differences: Sequence[float], *, seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean of paired differences (Efron's percentile method), in their own unit.
+
+    Args:
+        differences: One per pair.
+        seed: Of the resampling.
+        draws: Resamples.
+
+    Returns:
+        Lower and upper end; both 0 when there are no pairs.
+    """
+    if not differences:
+        return 0.0, 0.0
+    values = np.asarray(differences, dtype=np.float64)
+    rows = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+    low, high = np.percentile(values[rows].mean(axis=1), (2.5, 97.5))
+    return float(low), float(high)

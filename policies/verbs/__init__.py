@@ -1,0 +1,19 @@
+"""The verbs that concern policies alone: one file each with `run`, whose first line is its help, and `arguments`.
+
+A verb takes parsed options and returns what to print and the exit code; heavy imports wait until it is called.
+"""
+
+import argparse
+from collections.abc import Callable
+
+from . import compare, evaluate, pack, train
+
+Verb = Callable[[argparse.Namespace], tuple[str, int]]
+Declare = Callable[[argparse.ArgumentParser], None]
+
+VERBS: dict[str, tuple[Verb, Declare]] = {
+    "train": (train.run, train.arguments),
+    "pack": (pack.run, pack.arguments),
+    "evaluate": (evaluate.run, evaluate.arguments),
+    "compare": (compare.run, compare.arguments),
+}

@@ -1,0 +1,48 @@
+"""Arguments that several verbs share, so that the same word means the same everywhere."""
+
+import argparse
+
+MAX_SEED = 1_000_000  # seeds of episodes are a block of ten million per seed, and a layout takes 64 bits
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse.
+
+    Raises:
+        ArgumentTypeError: If it is smaller.
+    """
+    return _at_least(1, text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0 that any random generator takes as its seed, for argparse.
+
+    Raises:
+        ArgumentTypeError: If it is smaller or too large.
+    """
+    number = _at_least(0, text)
+    if number >= MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{text} is not below {MAX_SEED}")
+    return number
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text} is not at least {least}")
+    return number
+
+
+def machine(parser: argparse.ArgumentParser) -> None:
+    """JSON for machines."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def trials(parser: argparse.ArgumentParser, episodes: int, of: str = "") -> None:
+    """How many episodes, from which seed, under what conditions, and run by how many."""
+    parser.add_argument("--episodes", type=positive, default=episodes, help=f"{episodes}{of} if not given")
+    parser.add_argument("--seed", type=natural, default=0, help="seed of the first episode")
+    parser.add_argument("--workers", type=natural, help="processes; one per processor if not given, 0 for none beside")

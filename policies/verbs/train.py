@@ -1,0 +1,82 @@
+"""`genba train`: a policy in simulation."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from ...robots.errors import GenbaError, RefusedError
+from ...robots.table import as_json
+from ._options import natural, positive
+
+
+def run(options: argparse.Namespace) -> tuple[str, int]:
+    """Train a policy in simulation, with checkpoints and TensorBoard logs."""
+    from ...envs.tasks import load_task
+    from ...robots.description import load_robot
+    from ..recipe import load_recipe, parse_change
+
+    load_task(options.task)
+    robot = load_robot(options.robot)
+    changes = [parse_change(text) for text in options.set]
+    for key in ("algorithm", "level", "curriculum", "randomize"):
+        value = getattr(options, key)
+        if value:
+            changes.append((key, value))
+    recipe = load_recipe(options.task, robot, file=options.recipe, changes=changes)
+    if options.show:
+        return as_json(recipe.to_json()), 0
+    if options.out is None:
+        raise RefusedError("--out is missing: name a folder for the run")
+    # Only now the seconds that torch takes: a mistyped name is answered at once.
+    from ..train import train as work
+
+    try:
+        outcome = work(
+            task=options.task,
+            robot=options.robot,
+            out=options.out,
+            recipe=recipe,
+            steps=options.steps,
+            seed=options.seed,
+            resume=options.resume,
+        )
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted; go on with: {_again(options)}") from None
+    return f"{outcome.words}\ntrained; pack it with: genba pack {options.out}", 0
+
+
+class StoppedError(GenbaError):
+    """A person has stopped a training; the text says how to go on."""
+
+    exit_code = 130
+
+
+def _again(options: argparse.Namespace) -> str:
+    words = ["genba", "train", options.task, "--robot", options.robot, "--out", str(options.out)]
+    words += ["--steps", str(options.steps)] if options.steps else []
+    words += ["--seed", str(options.seed)] if options.seed else []
+    words += ["--algo", options.algorithm] if options.algorithm else []
+    words += ["--level", options.level] if options.level else []
+    words += ["--curriculum"] if options.curriculum else []
+    words += ["--randomize", options.randomize] if options.randomize else []
+    words += ["--recipe", str(options.recipe)] if options.recipe else []
+    for change in options.set:
+        words += ["--set", change]
+    return shlex.join([*words, "--resume"])
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("task")
+    parser.add_argument("--robot", default="so101")
+    parser.add_argument("--out", type=Path, help="folder for the run")
+    parser.add_argument("--steps", type=positive, help="environment steps of reinforcement learning")
+    parser.add_argument("--seed", type=natural, default=0)
+    parser.add_argument("--algo", dest="algorithm", help="imitate, imitate+sac, PPO, SAC, TD3, DDPG, TQC or CrossQ")
+    parser.add_argument("--level", help="degree of difficulty, where the task has several")
+    parser.add_argument("--curriculum", action="store_true", help="climb to that level from the easiest one")
+    parser.add_argument("--randomize", help="what differs between episodes: off, nominal or wide")
+    parser.add_argument("--recipe", type=Path, metavar="FILE.toml", help="changes to the task's recipe")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as imitation.rounds=4")
+    parser.add_argument("--show", action="store_true", help="print the recipe and do nothing")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
