@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.logger import Logger
 
 from ..envs.curriculum import Curriculum
 from ..envs.env import CellEnv
@@ -27,7 +26,7 @@ from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, provenan
 from .progress import progress_bar
 from .recipe import Recipe
 from .replay import Replay
-from .run_folder import RunFolder, write_curves
+from .run_folder import RunFolder
 from .runfile import write_run
 from .warm import make_model
 
@@ -83,7 +82,7 @@ class ImitationRun:
         th.set_num_threads(1)
         th.manual_seed(self.seed)
         self.generator = th.Generator().manual_seed(self.seed)
-        logger = self.folder.logger()
+        _ = self.folder.logger  # a folder that takes no curves is refused before hours of work
         rounds = self.imitation.recipe.rounds + 2
         improve = self.whole.algorithm == "imitate+sac"
         total = rounds + 1 + (self.recipe.rounds if improve else 0)
@@ -93,9 +92,9 @@ class ImitationRun:
             advance(f"{len(self.imitation.demonstrations)} demonstrations")
             for _ in range(self.imitation.round + 1):
                 advance("from the checkpoint")
-            self._imitate(collectors, logger, advance)
+            self._imitate(collectors, advance)
             if improve:
-                self._improve(collectors, logger, advance)
+                self._improve(collectors, advance)
         if not improve:
             self._keep(self._validate(collectors))
         self.model.policy.actor.load_state_dict(self.best["actor"])
@@ -126,7 +125,7 @@ class ImitationRun:
         if self.curriculum and saved["curriculum"]:
             self.curriculum.load_state(saved["curriculum"])
 
-    def _imitate(self, collectors: Collectors, logger: Logger, advance: Callable[[str], None]) -> None:
+    def _imitate(self, collectors: Collectors, advance: Callable[[str], None]) -> None:
         im = self.imitation
         while not im.done:
             started = time.monotonic()
@@ -141,14 +140,14 @@ class ImitationRun:
                 self.curriculum,
             )
             self.seconds += time.monotonic() - started
-            self._save()
             loss = losses[-1] if losses else float("nan")
             values = {"imitate/success": im.success, "imitate/loss": loss}
             where = ""
             if self.curriculum:
                 values["imitate/level"] = float(self.curriculum.at)
                 where = f", level {self.curriculum.level}"
-            write_curves(logger, values, im.steps)
+            self.folder.log(values, im.steps)
+            self._save()
             advance(f"success {im.success:.2f}, loss {loss:.4f}{where}")
         for _ in range(im.recipe.rounds - im.round):
             advance("sure enough")
@@ -157,7 +156,7 @@ class ImitationRun:
         r = self.recipe
         return Replay(self.env.task.success, gamma=r.gamma, steps=r.steps, hindsight=r.hindsight, capacity=capacity)
 
-    def _improve(self, collectors: Collectors, logger: Logger, advance: Callable[[str], None]) -> None:
+    def _improve(self, collectors: Collectors, advance: Callable[[str], None]) -> None:
         recipe, im = self.recipe, self.imitation
         demonstrations, online = self._replay(10_000_000), self._replay(400_000)
         demonstrations.add([t for t in im.demonstrations if t.success])
@@ -202,9 +201,9 @@ class ImitationRun:
             if self.improved_rounds % 2 == 0 or self.improved_rounds == rounds:
                 self._keep(self._validate(collectors))
             self.seconds += time.monotonic() - started
-            self._save({"episodes": kept, **improvement.state()})
             values.update(success=self.best["success"], cycle_time=self.best["cycle_time"])
-            write_curves(logger, {f"improve/{k}": v for k, v in values.items()}, im.steps + self.improved_steps)
+            self.folder.log({f"improve/{k}": v for k, v in values.items()}, im.steps + self.improved_steps)
+            self._save({"episodes": kept, **improvement.state()})
             advance(f"best: success {self.best['success']:.2f}, cycle {self.best['cycle_time']:.2f} s")
 
     def _actor(self) -> Any:

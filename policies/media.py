@@ -97,6 +97,20 @@ def encode_clip(frames: Sequence[Pixels], fps: float) -> bytes:
     return encode_png(np.concatenate([frames[i] for i in picks], axis=1))
 
 
+def encode_gif(frames: Sequence[Pixels], fps: float) -> bytes:
+    """A clip as GIF, which TensorBoard shows among its images; empty where this machine's OpenCV writes none.
+
+    Args:
+        frames: (height, width, 3) RGB frames of one size.
+        fps: Frames per second.
+    """
+    for frame in frames:
+        _check(frame)
+    with suppress(Exception):
+        return _animation(".gif", [np.ascontiguousarray(frame[:, :, ::-1]) for frame in frames], fps)
+    return b""
+
+
 def _webm(frames: list[Pixels], fps: float) -> bytes:
     import cv2
 
@@ -119,12 +133,16 @@ def _webm(frames: list[Pixels], fps: float) -> bytes:
 
 
 def _webp(frames: list[Pixels], fps: float) -> bytes:
+    return _animation(".webp", frames, fps)
+
+
+def _animation(kind: str, frames: list[Pixels], fps: float) -> bytes:
     import cv2
 
     animation = cv2.Animation()
     animation.frames = frames
     animation.durations = [max(1, round(1000.0 / fps))] * len(frames)  # ms
-    done, buffer = cv2.imencodeanimation(".webp", animation)
+    done, buffer = cv2.imencodeanimation(kind, animation)
     return buffer.tobytes() if done else b""
 
 

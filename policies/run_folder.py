@@ -8,7 +8,8 @@ model.zip, run.json   at the end, for `genba pack`
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class RunFolder:
     Attributes:
         path: The folder.
         saved: Content of the checkpoint to go on from; None for a run that begins.
+        history: Points of the curves so far, each with its `step`.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
@@ -41,6 +43,7 @@ class RunFolder:
         """
         self.path = path
         self.saved: dict[str, Any] | None = None
+        self.history: list[dict[str, float]] = []
         self._identity = dict(identity)
         self._checkpoint = path / "checkpoint.pt"
         if resume:
@@ -59,6 +62,8 @@ class RunFolder:
             write_whole(path / "recipe.json", lambda file: file.write(text))
         elif not self.saved.get("begun", True):
             self.saved = None
+        if self.saved is not None:
+            self.history = self.saved["history"]
 
     def save(self, content: Mapping[str, Any]) -> None:
         """Replace the checkpoint.
@@ -69,10 +74,13 @@ class RunFolder:
         Raises:
             RefusedError: If the disk refuses; the checkpoint before is whole.
         """
-        save_checkpoint(self._checkpoint, {"identity": self._identity, "begun": True, **content})
+        save_checkpoint(
+            self._checkpoint, {"identity": self._identity, "begun": True, "history": self.history, **content}
+        )
 
+    @cached_property
     def logger(self) -> Logger:
-        """Open the curves.
+        """The curves on disk.
 
         Raises:
             RefusedError: If they cannot be written.
@@ -83,15 +91,18 @@ class RunFolder:
         except OSError as error:
             raise RefusedError(f"{place}: cannot be written ({error.strerror}); name another folder") from error
 
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        """Add a point to every curve: for TensorBoard now, for the report with the next checkpoint.
 
-def write_curves(logger: Logger, values: Mapping[str, float], step: int) -> None:
-    """Log for TensorBoard; what a full disk does to curves must not end a training."""
-    try:
-        for key, value in values.items():
-            logger.record(key, value)
-        logger.dump(step)
-    except OSError as error:
-        log.warning("TensorBoard curves of this round are lost: %s", error)
+        What a full disk does to curves must not end a training.
+        """
+        self.history.append({"step": step, **{key: float(value) for key, value in values.items()}})
+        try:
+            for key, value in values.items():
+                self.logger.record(key, value)
+            self.logger.dump(step)
+        except OSError as error:
+            log.warning("TensorBoard curves of this round are lost: %s", error)
 
 
 def _compare(there: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> None:
@@ -112,3 +123,27 @@ def _differences(here: Mapping[str, Any], there: Mapping[str, Any], prefix: str)
         elif value != other:
             found.append((f"{prefix}{key}", value, other))
     return found
+
+
+def show_clip(folder: Path, title: str, gif: bytes, shape: Sequence[int]) -> None:
+    """Put a moving picture among TensorBoard's images.
+
+    Args:
+        folder: Of the run.
+        title: What it shows.
+        gif: The animation; nothing is done without one.
+        shape: Height and width of its frames.
+    """
+    from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+    from torch.utils.tensorboard import SummaryWriter
+
+    if not gif:
+        return
+    try:
+        writer = SummaryWriter(str(folder / "tensorboard"))
+        image = Summary.Image(height=shape[0], width=shape[1], colorspace=3, encoded_image_string=gif)
+        file: Any = writer._get_file_writer()  # type: ignore[no-untyped-call]
+        file.add_summary(Summary(value=[Summary.Value(tag=title, image=image)]), 0)
+        writer.close()
+    except OSError as error:
+        log.warning("the clip for TensorBoard is lost: %s", error)

@@ -31,7 +31,7 @@ from .layout import arrays_of, layout_of
 from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, provenance
 from .progress import progress_bar
 from .recipe import ON_POLICY, WITHOUT_GOALS, WITHOUT_NOISE, Recipe, algorithm_class
-from .run_folder import RunFolder, write_curves
+from .run_folder import RunFolder
 from .runfile import write_run
 from .side_by_side import SideBySide
 
@@ -89,14 +89,13 @@ class ScratchRun:
             quiet: Show no progress.
         """
         th.set_num_threads(1)
-        logger = self.folder.logger()
         aside = min(max(crew.size - 1, 0), self.scratch.cells)
         name = self.env.task_name
         options = {**self._options(), "reward": self.scratch.reward}
         with closing(make_vec(name, self.scratch.cells, aside, **options)) as cells:
             flat = self.recipe.algorithm in WITHOUT_GOALS
             self.model = self._model(SideBySide(cells) if flat else cells)
-            self.model.set_logger(logger)
+            self.model.set_logger(self.folder.logger)
             if self.folder.saved is not None:
                 self._load(self.folder.saved)
             collectors = Collectors(self.env_options, crew)
@@ -106,7 +105,7 @@ class ScratchRun:
                     for _ in range(self.barrier):
                         advance("from the checkpoint")
                     while self.model.num_timesteps < self.steps:
-                        advance(self._advance(collectors, logger))
+                        advance(self._advance(collectors))
                 # A glance is kind to whoever was lucky; what is kept is judged like the policy of any other training.
                 self.model.policy.load_state_dict(self.best["policy"])
                 self.best["success"], self.best["cycle_time"] = self._judge(collectors, VALIDATION)
@@ -154,7 +153,7 @@ class ScratchRun:
         """A seed for every generator of the library, whose numbers are of 32 bits."""
         return int(np.random.SeedSequence((self.seed, barrier)).generate_state(1)[0])
 
-    def _advance(self, collectors: Collectors, logger: Any) -> str:
+    def _advance(self, collectors: Collectors) -> str:
         """From one barrier to the next."""
         started = time.monotonic()
         model, number = self.model, self.barrier
@@ -172,8 +171,8 @@ class ScratchRun:
         success, cycle = self._judge(collectors, self.scratch.glance)
         self._keep(success, cycle)
         self.seconds += time.monotonic() - started
+        self.folder.log({"scratch/success": success, "scratch/cycle_time": cycle}, model.num_timesteps)
         self._save()
-        write_curves(logger, {"scratch/success": success, "scratch/cycle_time": cycle}, model.num_timesteps)
         return f"success {success:.2f}, best {self.best['success']:.2f}"
 
     def _actor(self) -> BatchActor:

@@ -6,7 +6,7 @@ A verb takes parsed options and returns what to print and the exit code; heavy i
 import argparse
 from collections.abc import Callable
 
-from . import compare, evaluate, pack, train
+from . import compare, evaluate, pack, report, train
 
 Verb = Callable[[argparse.Namespace], tuple[str, int]]
 Declare = Callable[[argparse.ArgumentParser], None]
@@ -16,4 +16,5 @@ VERBS: dict[str, tuple[Verb, Declare]] = {
     "pack": (pack.run, pack.arguments),
     "evaluate": (evaluate.run, evaluate.arguments),
     "compare": (compare.run, compare.arguments),
+    "report": (report.run, report.arguments),
 }

@@ -112,8 +112,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--zoo", action="store_true", help="measure every shipped policy again")
     _options.trials(parser, 200)
     parser.add_argument("--randomize", default="off", help="what differs between episodes: off, nominal or wide")
-    parser.add_argument(
-        "--grid", type=Path, metavar="FILE.html", help="success against noise, delay, friction, load"
-    )
+    parser.add_argument("--grid", type=Path, metavar="FILE.html", help="success against noise, delay, friction, load")
     parser.add_argument("--at-least", type=float, default=0.0, metavar="RATE", help="exit 1 below this success rate")
     _options.machine(parser)

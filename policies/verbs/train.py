@@ -7,6 +7,7 @@ from pathlib import Path
 from ...robots.errors import GenbaError, RefusedError
 from ...robots.table import as_json
 from ._options import natural, positive
+from .report import make
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
@@ -42,7 +43,11 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         )
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; go on with: {_again(options)}") from None
-    return f"{outcome.words}\ntrained; pack it with: genba pack {options.out}", 0
+    lines = [outcome.words, f"trained; pack it with: genba pack {options.out}"]
+    if not options.no_report:
+        path, result = make(options.out, None, quiet=False)
+        lines[1:1] = [f"over 100 other seeds: {result.rate}", f"report: {path}"]
+    return "\n".join(lines), 0
 
 
 class StoppedError(GenbaError):
@@ -79,4 +84,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", type=Path, metavar="FILE.toml", help="changes to the task's recipe")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as imitation.rounds=4")
     parser.add_argument("--show", action="store_true", help="print the recipe and do nothing")
+    parser.add_argument("--no-report", action="store_true", help="write no page with curves and clips at the end")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")

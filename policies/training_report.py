@@ -1,0 +1,151 @@
+"""What a training came to, as one page: figures, curves, five successes to look at, and every kind of failure.
+
+Everything is made from the folder of the run, so it can be made again, also of a run that is over for long.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .bundle import PolicyBundle
+from .checkpoint import load_checkpoint
+from .crew import Crew
+from .evaluate import Evaluation, Trial, evaluate, make_env
+from .media import Pixels, encode_clip, encode_gif
+from .pack import pack
+from .plot import Panel, Plot, Series
+from .report import Clip, Section, Table, Text, write_report
+from .run_folder import show_clip
+
+EPISODES = 100
+SUCCESSES = 5
+FPS = 12.0
+MOST_FRAMES = 150  # of a clip; longer episodes are shown faster
+CURVES = (  # what a curve is called, and in what unit it counts
+    ("imitate/success", "success of the learner's own episodes", "rate"),
+    ("imitate/loss", "distance to the expert's actions", "loss"),
+    ("imitate/level", "level of the curriculum", "number"),
+    ("improve/success", "success of the best so far", "rate"),
+    ("improve/cycle_time", "cycle of the best so far", "s"),
+    ("scratch/success", "success at each barrier", "rate"),
+    ("scratch/cycle_time", "cycle at each barrier", "s"),
+)
+
+
+def training_report(
+    folder: Path, *, crew: Crew | None = None, on_step: Callable[[str], None] | None = None
+) -> tuple[Path, Evaluation]:
+    """Write `report.html` into the folder of a finished run, and a clip for TensorBoard.
+
+    Args:
+        folder: What `genba train` made.
+        crew: Who runs the episodes; this process if not given.
+        on_step: Called with a few words after each of `steps()` steps.
+
+    Returns:
+        The page, and the evaluation it shows.
+
+    Raises:
+        RefusedError: If the run is not finished, or the page cannot be written.
+    """
+    say = on_step or (lambda words: None)
+    bundle = pack(folder)
+    saved = load_checkpoint(folder / "checkpoint.pt")
+    done = 0
+
+    def show(trial: Trial) -> None:
+        nonlocal done
+        done += trial.success
+        say(f"{done} succeeded")
+
+    recipe = saved["identity"]["recipe"]
+    result = evaluate(bundle, EPISODES, randomize=recipe["randomize"], crew=crew, on_episode=show)
+    sections: list[Section] = [_figures(bundle, result, saved), *_curves(saved["history"])]
+    with closing(make_env(bundle, randomize=recipe["randomize"], render_mode="rgb_array")) as env:
+        for k, (trial, title) in enumerate(chosen(result.trials)):
+            frames, speed = _film(env, bundle, trial.seed)
+            faster = f", {speed:.0f} times as fast" if speed > 1.0 else ""
+            caption = f"Seed {trial.seed}, {trial.cycle_time:.1f} s{faster}."
+            sections.append(Clip(title=title, data=encode_clip(frames, FPS), caption=caption))
+            if k == 0:
+                show_clip(folder, title, encode_gif(frames[::2], FPS / 2), frames[0].shape)
+            say(title)
+    sections.append(Text(title="How to make it again", text=f"`{bundle.manifest.provenance.command}`"))
+    manifest = bundle.manifest
+    path = folder / "report.html"
+    write_report(
+        path,
+        title=f"{manifest.task.name} on {manifest.robot.name}",
+        intro=(
+            f"Trained with {manifest.provenance.algorithm}, seed {manifest.provenance.seed}, in "
+            f"{manifest.provenance.seconds:.0f} s and {manifest.provenance.steps} steps. Judged here over {EPISODES} "
+            "episodes with seeds that training never used, by the numpy inference that runs on the bench."
+        ),
+        sections=sections,
+    )
+    return path, result
+
+
+def chosen(trials: Sequence[Trial]) -> list[tuple[Trial, str]]:
+    """Which episodes are shown: the first successes, and the first of every kind of failure."""
+    good = [trial for trial in trials if trial.success][:SUCCESSES]
+    found = [(trial, f"Success {k}") for k, trial in enumerate(good, 1)]
+    kinds: dict[str, Trial] = {}
+    for trial in trials:
+        if not trial.success:
+            kinds.setdefault(" and ".join(trial.failed_terms), trial)
+    count = {kind: sum(" and ".join(t.failed_terms) == kind and not t.success for t in trials) for kind in kinds}
+    return found + [(trial, f"Failed by {kind} ({count[kind]} of {len(trials)})") for kind, trial in kinds.items()]
+
+
+def _figures(bundle: PolicyBundle, result: Evaluation, saved: dict[str, Any]) -> Table:
+    rows: list[tuple[str, str]] = [
+        ("success", str(result.rate)),
+        ("cycle, mean", f"{result.cycle_time.mean:.2f} s"),
+        ("cycle, 95 % below", f"{result.cycle_time.p95:.2f} s"),
+        *(("failed by", f"{name}: {count}") for name, count in result.failures.items()),
+        ("changed by the envelope", f"{sum(result.interventions.values()) / max(result.ticks, 1):.1%} of the ticks"),
+        ("episodes differ by", str(saved["identity"]["recipe"]["randomize"])),
+        ("differs from torch by", f"{bundle.verify():.1g}"),
+    ]
+    before = saved.get("best", {}).get("before")
+    if before is not None and saved["identity"]["recipe"]["algorithm"] == "imitate+sac":
+        best = saved["best"]
+        rows.insert(1, ("before reinforcement learning", f"success {before[0]:.1%}, cycle {before[1]:.2f} s"))
+        rows.insert(2, ("after it, same seeds", f"success {best['success']:.1%}, cycle {best['cycle_time']:.2f} s"))
+    return Table(title="What it can do", rows=rows)
+
+
+def _curves(history: Sequence[dict[str, float]]) -> list[Section]:
+    panels = []
+    for key, title, unit in CURVES:
+        points = [(row["step"], row[key]) for row in history if key in row and math.isfinite(row[key])]
+        if len(points) > 1:
+            x, y = zip(*points, strict=True)
+            panels.append(Panel(title=title, y_label=unit, series=(Series(label="training", x=x, y=y),)))
+    return [Plot(title="How it learned", panels=tuple(panels), x_label="environment steps")] if panels else []
+
+
+def _film(env: Any, bundle: PolicyBundle, seed: int) -> tuple[list[Pixels], float]:
+    """Frames of one episode, and how many times faster than the arm they play."""
+    observation, _ = env.reset(seed=seed)
+    frames = [env.render()]
+    every = max(1, round(1.0 / (FPS * env.dt)))
+    ended, tick = False, 0
+    while not ended:
+        observation, _, terminated, truncated, _ = env.step(bundle.act(observation))
+        tick += 1
+        ended = terminated or truncated
+        if tick % every == 0 or ended:
+            frames.append(env.render())
+    picks = np.linspace(0, len(frames) - 1, min(MOST_FRAMES, len(frames))).round().astype(int)
+    return [frames[k] for k in picks], len(frames) / len(picks)
+
+
+def steps() -> int:
+    """How often `on_step` is called at least: once per episode, then once per clip."""
+    return EPISODES + SUCCESSES

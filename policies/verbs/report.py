@@ -1,0 +1,43 @@
+"""`genba report`: what a training came to, as one page."""
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...robots.table import as_json
+from . import _options
+
+if TYPE_CHECKING:
+    from ..evaluate import Evaluation
+
+
+def run(options: argparse.Namespace) -> tuple[str, int]:
+    """Write the page of a finished training: curves, five successes, every kind of failure."""
+    path, result = make(options.run, options.workers, quiet=options.json)
+    if options.json:
+        return as_json({"report": str(path), **result.to_json()}), 0
+    return f"success {result.rate}\nreport: {path}", 0
+
+
+def make(folder: Path, workers: int | None, *, quiet: bool) -> "tuple[Path, Evaluation]":
+    """Write the page, with a progress bar.
+
+    Args:
+        folder: Of the run.
+        workers: Processes; one per processor if not given.
+        quiet: Show no progress.
+    """
+    from ..crew import LocalCrew
+    from ..progress import progress_bar
+    from ..training_report import steps, training_report
+
+    with closing(LocalCrew(workers)) as crew, progress_bar(steps(), "report", quiet=quiet) as advance:
+        return training_report(folder, crew=crew, on_step=advance)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("run", type=Path, help="folder that `genba train` made")
+    parser.add_argument("--workers", type=_options.natural, help="processes; one per processor if not given")
+    _options.machine(parser)
