@@ -8,6 +8,7 @@ is at 0. A servo in the hand and fingers that are only switched tell nothing: of
 """
 
 import logging
+import math
 from collections import deque
 from types import TracebackType
 from typing import Self
@@ -29,6 +30,7 @@ from .wired import bus_of
 log = logging.getLogger(__name__)
 
 WINDOW = 0.12  # s over which positions are differentiated: an encoder's step over one tick would be 0.03 rad/s
+ASKEW = 0.05  # rad off 0 at which a joint that is never turned spoils the tool's direction
 SAME = 4e-4  # rad within which a goal is the last one once more
 ANSWERED_WITHIN = 0.6  # s for which a motion's answer is waited for while the arm follows
 FOLLOW_TIME = 0.5  # s for which a joint may stay at the end of its look-ahead
@@ -56,7 +58,8 @@ class ControllerArm:
         self.pacer = Pacer(link.port.clock)
         self.state = "closed"
         self.clamps = 0
-        self._count = len(link.language.traits.letters)
+        self._count = min(len(link.language.traits.letters), len(robot.joints))
+        self._idle = link.language.traits.letters[self._count :]  # joints of the controller that the arm does without
         self._zeros = bus_of(robot).zeros
         self._names = robot.actuator_names
         self._dt = 1.0 / robot.control_rate_hz
@@ -114,14 +117,20 @@ class ControllerArm:
         """
         state = self.bus.connect()
         self._judge(state)
+        for letter, angle in zip(self.bus.language.traits.letters, state.joints, strict=False):
+            if letter in self._idle and abs(angle) > ASKEW:
+                found = f"{letter} stands at {math.degrees(angle):.0f} degrees and nothing here turns it"
+                raise BusError(f"{self._robot.name}: {found}: {self._homing()}")
         self._history.clear()
         self._note(state)
         self.state = "connected"
 
+    def _homing(self) -> str:
+        return f"genba calibrate --port {self.bus.port.name} --robot {self._robot.name} clears alarms and homes the arm"
+
     def _judge(self, state: ControllerState) -> None:
         if state.alarms:
-            cure = f"genba calibrate --port {self.bus.port.name} --robot {self._robot.name} clears it and homes the arm"
-            raise BusError(f"{self._robot.name}: {state.alarms[0]}: {cure} ({self._halt()})")
+            raise BusError(f"{self._robot.name}: {state.alarms[0]}: {self._homing()} ({self._halt()})")
 
     def arm(self) -> None:
         """Switch the motors on and hold where the arm stands; also before a new episode, and after a stop.

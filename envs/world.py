@@ -183,7 +183,7 @@ class CellWorld:
         if not isinstance(self._arm, _LedArm) or self.robot.bus is None:
             raise RefusedError(f"robot {self.robot.name!r} has servos, no controller")
         self._since += dt
-        here = tuple([q - zero for q, zero in zip(joints, self.robot.bus.zeros, strict=True)])
+        here = tuple([q - zero for q, zero in zip(joints, self.robot.bus.zeros, strict=False)])
         if self._steps == 0:
             self._arm.reset(here, self.robot.gripper.open)
         while self._since >= self.period:

@@ -6,8 +6,12 @@
 
 Requests are not numbered, but an answer repeats code and control, and consecutive requests of the link differ in them.
 A target out of range is queued like any other and raises an alarm when its turn comes, after which nothing in the queue
-moves until alarms are cleared (code 20 with the write bit). Motors cannot be released by command. It moves from point
-to point and stands at each.
+moves until alarms are cleared (code 20 with the write bit). Motors cannot be released by command.
+
+A motion of all four joints goes from point to point (84) and stands at each, so that a stream of them crawls: every
+0.05 s and with 200 degrees/s^2 it goes 0.04 rad/s. A stream is therefore a continuous path (91) in real-time mode:
+points of the flange, which the controller looks ahead over while nothing else comes between them. A path has no word
+for the fourth joint, which turns the tool; motions of the other three joints are paths.
 """
 
 import math
@@ -17,6 +21,7 @@ from enum import IntEnum
 
 from ...robots.errors import RefusedError
 from ..language import Event, Kind, Report, Request, Traits
+from ._dobot_arm import tip
 from ._dobot_frames import Frame, FrameParser, frame
 from ._lines import checked_move
 
@@ -24,6 +29,11 @@ READ, WRITE, QUEUED = 0, 1, 3
 TOP_SPEED = 200.0  # degrees/s of every joint at 100 %
 TOP_ACCELERATION = 200.0  # degrees/s^2
 MOVE_JOINTS = 4  # the point-to-point mode that takes joint angles and moves all joints together
+ARM = 3  # joints that a path moves
+ABSOLUTE = 1  # a path's points count from the base
+# mm/s^2, mm/s, ms and "real time": a path is begun at once and planned on as its points come.
+PATH_ACCELERATION, PATH_CORNER, PATH_PERIOD, REAL_TIME = 200.0, 100.0, 10.0, 1
+SLOWEST, FASTEST = 1.0, 200.0  # mm/s on a path
 
 
 class Code(IntEnum):
@@ -33,6 +43,7 @@ class Code(IntEnum):
     POSE = 10
     ALARMS = 20
     HOME = 31
+    TOOL_OFFSET = 60
     SUCTION = 62
     GRIPPER = 63
     JOINT_SPEEDS = 80
@@ -40,6 +51,8 @@ class Code(IntEnum):
     JUMP = 82
     SPEED_RATIO = 83
     MOVE = 84
+    PATH_LIMITS = 90
+    PATH = 91
     QUEUE_START = 240
     QUEUE_STOP = 241
     QUEUE_BREAK = 242
@@ -52,12 +65,14 @@ READ_SIZES = {
     Code.VERSION: 3,
     Code.POSE: 32,
     Code.ALARMS: 16,
+    Code.TOOL_OFFSET: 12,
     Code.SUCTION: 2,
     Code.GRIPPER: 2,
     Code.JOINT_SPEEDS: 32,
     Code.LINE_SPEEDS: 16,
     Code.JUMP: 8,
     Code.SPEED_RATIO: 8,
+    Code.PATH_LIMITS: 13,
     Code.QUEUE_DONE: 8,
     Code.QUEUE_ROOM: 4,
 }
@@ -70,6 +85,7 @@ NEVER_QUEUED = (
 )
 QUEUEABLE = (
     Code.HOME,
+    Code.TOOL_OFFSET,
     Code.SUCTION,
     Code.GRIPPER,
     Code.JOINT_SPEEDS,
@@ -77,6 +93,8 @@ QUEUEABLE = (
     Code.JUMP,
     Code.SPEED_RATIO,
     Code.MOVE,
+    Code.PATH_LIMITS,
+    Code.PATH,
 )
 # Parameters in bytes of every answer, by code and control.
 ANSWERS: Mapping[tuple[int, int], int] = {
@@ -171,13 +189,16 @@ class Dobot:
         return DobotParser()
 
     def setup(self, number: int) -> tuple[Request, ...]:
-        """Empty the queue, start it, and set what 100 % of speed means."""
+        """Empty the queue, start it, and set what 100 % of speed means, that points are the flange's, and paths."""
         del number
         tops = struct.pack("<8f", *(TOP_SPEED,) * 4, *(TOP_ACCELERATION,) * 4)
+        path = struct.pack("<3fB", PATH_ACCELERATION, PATH_CORNER, PATH_PERIOD, REAL_TIME)
         return (
             _request(Code.QUEUE_CLEAR, WRITE),
             _request(Code.QUEUE_START, WRITE),
             _request(Code.JOINT_SPEEDS, WRITE, tops),
+            _request(Code.TOOL_OFFSET, WRITE, bytes(12)),
+            _request(Code.PATH_LIMITS, WRITE, path),
         )
 
     def poll(self, number: int) -> tuple[Request, ...]:
@@ -197,9 +218,14 @@ class Dobot:
         return tuple(_request(code) for code in asked)
 
     def move(self, number: int, start: Sequence[float], goal: Sequence[float], duration: float) -> tuple[Request, ...]:
-        """Move all joints to a goal, point to point; the joint with the longest way sets the speed."""
+        """Move all joints to a goal, point to point, the longest way sets the speed; or three of them along a path."""
         del number
-        checked_move(start, goal, duration, self.traits.letters, exact=True)
+        letters = self.traits.letters[:ARM] if len(goal) == ARM else self.traits.letters
+        checked_move(start, goal, duration, letters, exact=True)
+        if len(goal) == ARM:
+            here, there = tip((*start, 0.0))[:3], tip((*goal, 0.0))[:3]
+            speed = min(max(math.dist(here, there) * 1e3 / duration, SLOWEST), FASTEST)
+            return (_request(Code.PATH, QUEUED, struct.pack("<B4f", ABSOLUTE, *(v * 1e3 for v in there), speed)),)
         way = max(abs(g - s) for s, g in zip(start, goal, strict=True))
         ratio = min(max(100.0 * math.degrees(way) / duration / TOP_SPEED, 1.0), 100.0)
         degrees = struct.pack("<B4f", MOVE_JOINTS, *map(math.degrees, goal))

@@ -90,14 +90,18 @@ class Planner:
         """Where it will stand when all lines are finished, rad."""
         return self._lines[-1].goal if self._lines else tuple(self.positions)
 
-    def limit(self, top_speeds: Sequence[float], accelerations: Sequence[float]) -> None:
+    def limit(
+        self, top_speeds: Sequence[float], accelerations: Sequence[float], corner_speed: float | None = None
+    ) -> None:
         """Set the limits of lines that are queued from now on.
 
         Args:
             top_speeds: Of each joint, rad/s.
             accelerations: Of each joint, rad/s^2.
+            corner_speed: Change of speed that every joint may make at once, rad/s; as before if not given.
         """
         self._tops, self._accelerations = tuple(top_speeds), tuple(accelerations)
+        self._corner = self._corner if corner_speed is None else corner_speed
 
     def add(self, goal: Sequence[float], speed: float, *, mark: int = 0, share: float = 1.0) -> None:
         """Queue a line.
