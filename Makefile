@@ -24,7 +24,7 @@ test-suite: $(VENV)/.dev
 test-realtime: $(VENV)/.dev
 	$(BIN)/python -m pytest -m realtime
 
-# Other people's clients drive our twins. Theirs is an environment of its own, of 1.3 GB.
+# Other people's clients drive our twins. Theirs is an environment of its own, of 1.4 GB.
 peers: $(VENV)/.dev .peers/.ready
 	$(BIN)/python -m pytest tests/peers
 	$(BIN)/python -m pytest tests/drivers/test_twin.py -k unchanged

@@ -30,6 +30,7 @@ EXTRAS = {
     "stable_baselines3": "train",
     "sb3_contrib": "train",
     "tensorboard": "train",
+    "pyarrow": "data",
 }
 
 

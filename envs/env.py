@@ -15,7 +15,7 @@ from ..robots.description import load_robot
 from ..robots.envelope import SafetyEnvelope
 from ..robots.errors import RefusedError
 from ..robots.kinematics import Kinematics
-from ..robots.observation import Observation
+from ..robots.observation import Field, Observation
 from ..robots.state import Vector
 from ..robots.station import Station
 from .bullet import window_possible
@@ -171,6 +171,11 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
     def level(self) -> str:
         """Degree of difficulty of episodes that name none; empty where the task has only one."""
         return self.task.levels[self._level] if self.task.levels else ""
+
+    @property
+    def seen(self) -> tuple[Field, ...]:
+        """Fields of the packed observation as it is given out; in "rgb" without those that pictures stand for."""
+        return self._outlook.fields
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

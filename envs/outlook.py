@@ -22,6 +22,7 @@ class Outlook:
 
     Attributes:
         space: What is given out.
+        fields: Fields of the state that are given out.
     """
 
     def __init__(
@@ -50,15 +51,17 @@ class Outlook:
         self._names = [mount.name for mount in task.cameras]
         self._sight: Sight | None = None
         self._kept: npt.NDArray[np.intp] | None = None
+        self.fields = spec.observation
         if mode != "state":
             self._sight = Sight(cell, arm, task.cameras, depth=depth, backend=backend)
             for name, (shape, dtype, least, most) in self._sight.spaces().items():
                 boxes[name] = spaces.Box(least, most, shape, np.uint8 if dtype == "uint8" else np.float32)
         if mode == "rgb":
             shown = {f.name for f in spec.observation if f.source == "parts"} | set(task.told_by_camera)
-            cuts = spec.slices("observation").items()
+            self.fields = tuple(f for f in spec.observation if f.name not in shown)
+            cuts = spec.slices("observation")
             self._kept = np.array(
-                [k for name, cut in cuts if name not in shown for k in range(cut.start, cut.stop)], np.intp
+                [k for f in self.fields for k in range(cuts[f.name].start, cuts[f.name].stop)], np.intp
             )
             low, high = spec.bounds("observation")
             boxes["observation"] = spaces.Box(low[self._kept], high[self._kept], dtype=np.float32)

@@ -7,16 +7,18 @@ products are summed depend on the job alone. So neither the count of workers nor
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..envs.env import CellEnv
 from ..robots.features import FeatureMap
+from ..robots.observation import Observation
 from .crew import Crew
 
 Array = NDArray[np.float32]
+L = TypeVar("L", bound="Lane")
 
 LANES = 8  # episodes of a job, each in a cell of its own
 HOLD = 8  # ticks for which exploration stays the same
@@ -114,11 +116,24 @@ _CELLS: dict[tuple[tuple[str, Any], ...], list[CellEnv]] = {}
 
 
 def run_job(job: Job) -> list[Trajectory]:
-    """Run all episodes of a job in this process, side by side; its cells stay open for the next one."""
+    """Run all episodes of a job in this process."""
+    return [lane.trajectory() for lane in run_lanes(job, Lane)]
+
+
+def run_lanes(job: Job, kind: type[L]) -> list[L]:
+    """Run all episodes of a job in this process, side by side; its cells stay open for the next one.
+
+    Args:
+        job: What to run.
+        kind: What keeps each episode.
+
+    Returns:
+        Lanes that have come to their end, in the order of the seeds.
+    """
     cells = _CELLS.setdefault(job.env, [])
     while len(cells) < len(job.seeds):
         cells.append(CellEnv(**dict(job.env)))
-    lanes = [_Lane(cell) for cell in cells[: len(job.seeds)]]
+    lanes = [kind(cell) for cell in cells[: len(job.seeds)]]
     for lane, seed in zip(lanes, job.seeds, strict=True):
         lane.start(seed, job)
     active = lanes
@@ -132,23 +147,30 @@ def run_job(job: Job) -> list[Trajectory]:
             chosen = job.actor(np.concatenate([batch["observation"], batch["desired_goal"]], axis=1))
         rows = zip(active, chosen, labels, strict=True)
         active = [lane for lane, action, label in rows if lane.step(action, label, job)]
-    return [lane.trajectory() for lane in lanes]
+    return lanes
 
 
-class _Lane:
+class Lane:
     """One cell on its way through an episode."""
 
     def __init__(self, env: CellEnv) -> None:
+        """Take a cell."""
         self.env = env
 
     def start(self, seed: int, job: Job) -> None:
+        """Begin the episode of a seed."""
         self.seed = seed
         self.rng = np.random.default_rng((seed, 7))
         self.pace: NDArray[np.float64] | None = None
-        self.observation, info = self.env.reset(seed=seed, options=dict(job.options))
-        self.rows = [self.observation]
+        self.rows: list[Observation] = []
         self.actions: list[Array] = []
         self.labels: list[Array] = []
+        self.take(*self.env.reset(seed=seed, options=dict(job.options)))
+
+    def take(self, observation: Observation, info: Mapping[str, Any]) -> None:
+        """Keep a moment: what `reset` or `step` gave."""
+        self.observation = observation
+        self.rows.append(observation)
         self.success = bool(info["is_success"])
 
     def step(self, action: Array, label: Array, job: Job) -> bool:
@@ -166,14 +188,14 @@ class _Lane:
             if self.env.task.gripper:
                 action[-1] = grip
         action = np.clip(action, -1.0, 1.0).astype(np.float32)
-        self.observation, _, ended, cut, info = self.env.step(action)
-        self.rows.append(self.observation)
+        observation, _, ended, cut, info = self.env.step(action)
         self.actions.append(action)
         self.labels.append(label)
-        self.success = bool(info["is_success"])
+        self.take(observation, info)
         return not (ended or cut)
 
     def trajectory(self) -> Trajectory:
+        """What came of it."""
         return Trajectory(
             seed=self.seed,
             observation=np.stack([r["observation"] for r in self.rows]),
@@ -183,6 +205,35 @@ class _Lane:
             label=np.stack(self.labels),
             success=self.success,
         )
+
+
+def jobs_of(
+    env: Mapping[str, Any],
+    seeds: Sequence[int],
+    *,
+    actor: BatchActor | None = None,
+    noise: float = 0.0,
+    explore: float = 0.0,
+    options: Mapping[str, Any] | None = None,
+) -> list[Job]:
+    """One episode per seed, in the jobs that decide which episodes run side by side; see `Job` for the arguments."""
+    return [
+        Job(
+            env=tuple(sorted(env.items())),
+            seeds=tuple(seeds[k : k + LANES]),
+            actor=actor,
+            noise=noise,
+            explore=explore,
+            options=tuple((options or {}).items()),
+        )
+        for k in range(0, len(seeds), LANES)
+    ]
+
+
+def close_cells(env: Mapping[str, Any]) -> None:
+    """Close the cells of an environment that this process has opened."""
+    for cell in _CELLS.pop(tuple(sorted(env.items())), []):
+        cell.close()
 
 
 class Collectors:
@@ -195,7 +246,7 @@ class Collectors:
             env: Keyword arguments of `CellEnv`.
             crew: Who runs the episodes; not closed here.
         """
-        self._env = tuple(sorted(env.items()))
+        self._env = env
         self._crew = crew
 
     def collect(
@@ -208,20 +259,9 @@ class Collectors:
         options: Mapping[str, Any] | None = None,
     ) -> list[Trajectory]:
         """Run one episode per seed; see `Job` for the arguments. The result is in the order of the seeds."""
-        jobs = [
-            Job(
-                env=self._env,
-                seeds=tuple(seeds[k : k + LANES]),
-                actor=actor,
-                noise=noise,
-                explore=explore,
-                options=tuple((options or {}).items()),
-            )
-            for k in range(0, len(seeds), LANES)
-        ]
+        jobs = jobs_of(self._env, seeds, actor=actor, noise=noise, explore=explore, options=options)
         return [trajectory for part in self._crew.run(run_job, jobs) for trajectory in part]
 
     def close(self) -> None:
         """Close the cells in this process; those of workers end with them."""
-        for cell in _CELLS.pop(self._env, []):
-            cell.close()
+        close_cells(self._env)

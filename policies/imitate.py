@@ -125,12 +125,14 @@ class Imitation:
     flawless: int = 0
     done: bool = False
 
-    def demonstrate(self, collectors: Collectors) -> tuple[Array, Array]:
-        """Collect demonstrations; returns the feature statistics."""
+    def demonstrate(self, collectors: Collectors, given: list[Trajectory] | None = None) -> tuple[Array, Array]:
+        """Collect demonstrations, or take those that are given; returns the feature statistics."""
         recipe = self.recipe
-        half = self.seed + recipe.demonstrations // 2
-        self.demonstrations = collectors.collect(range(self.seed, half))
-        self.demonstrations += collectors.collect(range(half, self.seed + recipe.demonstrations), noise=recipe.noise)
+        if given is None:
+            half = self.seed + recipe.demonstrations // 2
+            given = collectors.collect(range(self.seed, half))
+            given += collectors.collect(range(half, self.seed + recipe.demonstrations), noise=recipe.noise)
+        self.demonstrations = given
         self.labels.add(self.demonstrations)
         self.steps += sum(len(t) for t in self.demonstrations)
         return statistics(self.features, self.demonstrations)

@@ -7,7 +7,7 @@ A run that was interrupted between two rounds and resumed ends with the same wei
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch as th
@@ -30,12 +30,22 @@ from .run_folder import RunFolder
 from .runfile import write_run
 from .warm import make_model
 
+if TYPE_CHECKING:
+    from .demonstrations.read import Demonstrations
+
 
 class ImitationRun:
     """One training run and all its state."""
 
     def __init__(
-        self, env: CellEnv, env_options: dict[str, Any], recipe: Recipe, *, seed: int, steps: int | None
+        self,
+        env: CellEnv,
+        env_options: dict[str, Any],
+        recipe: Recipe,
+        *,
+        seed: int,
+        steps: int | None,
+        given: "Demonstrations | None" = None,
     ) -> None:
         """Lay out a run; nothing is computed yet.
 
@@ -45,7 +55,9 @@ class ImitationRun:
             recipe: How much of what.
             seed: Of everything random.
             steps: Environment steps after which improvement ends; its rounds alone decide if None.
+            given: Demonstrations from disk, instead of the expert's own.
         """
+        self.given = given
         self.env, self.env_options, self.seed, self.steps = env, env_options, seed, steps
         self.whole = recipe
         self.recipe = recipe.improvement
@@ -104,7 +116,8 @@ class ImitationRun:
         started = time.monotonic()
         saved = self.saved
         if saved is None:
-            self.mean, self.std = self.imitation.demonstrate(collectors)
+            given = self.given.trajectories if self.given else None
+            self.mean, self.std = self.imitation.demonstrate(collectors, given)
             if not any(t.success for t in self.imitation.demonstrations):
                 raise RefusedError(f"{self.env.task_name}: the scripted expert never succeeded; nothing to imitate")
             self.model = make_model(self.env, self.features, self.mean, self.std, self.seed, self.whole.nets)
@@ -263,7 +276,14 @@ class ImitationRun:
             x=self.imitation.labels.tensors()[0].numpy(),
             seed=self.seed,
             layout=layout_of(self.model.policy),
-            provenance=provenance(self.env, self.whole, seed=self.seed, steps=steps, seconds=self.seconds),
+            provenance=provenance(
+                self.env,
+                self.whole,
+                seed=self.seed,
+                steps=steps,
+                seconds=self.seconds,
+                demos=self.given.path if self.given else None,
+            ),
         )
 
     def outcome(self) -> Outcome:

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from ..envs.env import CellEnv
 from .recipe import Recipe
 
 SEED_BLOCK = 10_000_000  # episode seeds of one training seed; evaluation uses those below the first block
+SAID_BY_DEMOS = ("imitation.demonstrations", "imitation.noise")
 VALIDATION = 48  # episodes by which a policy is judged while it is trained
 VALIDATION_SEEDS = 1_000_000  # where their seeds begin within the block
 
@@ -43,7 +45,9 @@ class Outcome:
         return f"{line}; before reinforcement learning: success {success:.1%}, cycle {cycle:.2f} s"
 
 
-def provenance(env: CellEnv, recipe: Recipe, *, seed: int, steps: int, seconds: float) -> Mapping[str, Any]:
+def provenance(
+    env: CellEnv, recipe: Recipe, *, seed: int, steps: int, seconds: float, demos: Path | None = None
+) -> Mapping[str, Any]:
     """Where a policy comes from, as its bundle remembers it; the command trains it again.
 
     Args:
@@ -52,13 +56,17 @@ def provenance(env: CellEnv, recipe: Recipe, *, seed: int, steps: int, seconds: 
         seed: Its seed.
         steps: Environment steps it took.
         seconds: Wall time, s.
+        demos: Dataset that it began with, if it did; what that says itself is not repeated.
     """
     command = ["genba", "train", env.task_name, "--robot", env.robot.name, "--seed", str(seed)]
     command += ["--algo", recipe.algorithm]
     command += ["--level", recipe.level] if recipe.level else []
     command += ["--curriculum"] if recipe.curriculum else []
     command += ["--randomize", recipe.randomize] if recipe.randomize != "off" else []
+    command += ["--demos", str(demos)] if demos else []
     for key, value in _changed(recipe, env):
+        if demos and key in SAID_BY_DEMOS:
+            continue
         command += ["--set", f"{key}={value}"]
     return {
         "command": shlex.join(command),

@@ -4,6 +4,7 @@ Everything random derives from the seed, and every checkpoint holds all that the
 """
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def train(
     crew: Crew | None = None,
     quiet: bool = False,
     env: dict[str, Any] | None = None,
+    demos: Path | None = None,
 ) -> Outcome:
     """Train one policy; leaves `run.json`, `model.zip`, TensorBoard logs and a checkpoint in `out`.
 
@@ -44,9 +46,11 @@ def train(
         crew: Who runs the episodes; one process per processor if not given.
         quiet: Show no progress.
         env: Further keyword arguments of `CellEnv`.
+        demos: Dataset of `genba demos` to begin with, instead of the expert; it decides their count and noise.
 
     Raises:
-        RefusedError: If a name is unknown, the folder holds another run, or there is nothing to resume.
+        RefusedError: If a name is unknown, the folder holds another run, there is nothing to resume, or the
+            demonstrations do not fit.
     """
     if steps is not None and steps < 1:
         raise RefusedError(f"steps is {steps}; it must be at least 1")
@@ -54,15 +58,25 @@ def train(
         raise RefusedError(f"seed is {seed}; it must not be negative")
     if recipe is None:
         recipe = load_recipe(task, load_robot(robot))
+    if demos is not None and recipe.algorithm not in OURS:
+        raise RefusedError(f"{demos}: demonstrations do nothing with {recipe.algorithm}; take one of {', '.join(OURS)}")
     options = {"task": task, "robot": robot, "randomize": recipe.randomize, **(env or {})}
     if recipe.level:
         options["level"] = recipe.level
     cell = CellEnv(**options)
     try:
+        given = None
+        if demos is not None:
+            from .demonstrations.read import read
+
+            given = read(demos, cell)
+            count, noise = given.identity.episodes, given.identity.noise
+            recipe = replace(recipe, imitation=replace(recipe.imitation, demonstrations=count, noise=noise))
         table = recipe.to_json()
         identity = {"task": cell.task_name, "robot": cell.robot.name, "seed": seed, "recipe": table}
+        identity["demos"] = given.digest if given else None
         if recipe.algorithm in OURS:
-            run: ImitationRun | ScratchRun = ImitationRun(cell, options, recipe, seed=seed, steps=steps)
+            run: ImitationRun | ScratchRun = ImitationRun(cell, options, recipe, seed=seed, steps=steps, given=given)
         else:
             run = ScratchRun(cell, options, recipe, seed=seed, steps=steps)
             table["scratch"]["steps"] = run.steps

@@ -6,12 +6,13 @@ A verb takes parsed options and returns what to print and the exit code; heavy i
 import argparse
 from collections.abc import Callable
 
-from . import compare, evaluate, pack, report, train
+from . import compare, demos, evaluate, pack, report, train
 
 Verb = Callable[[argparse.Namespace], tuple[str, int]]
 Declare = Callable[[argparse.ArgumentParser], None]
 
 VERBS: dict[str, tuple[Verb, Declare]] = {
+    "demos": (demos.run, demos.arguments),
     "train": (train.run, train.arguments),
     "pack": (pack.run, pack.arguments),
     "evaluate": (evaluate.run, evaluate.arguments),

@@ -3,11 +3,16 @@
 import argparse
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...robots.errors import GenbaError, RefusedError
 from ...robots.table import as_json
 from ._options import natural, positive
 from .report import make
+
+if TYPE_CHECKING:
+    from ...robots.description import RobotDescription
+    from ..recipe import Recipe
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
@@ -24,6 +29,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         if value:
             changes.append((key, value))
     recipe = load_recipe(options.task, robot, file=options.recipe, changes=changes)
+    if options.demos is not None:
+        _check_left_to_demos(options, recipe, robot)
     if options.show:
         return as_json(recipe.to_json()), 0
     if options.out is None:
@@ -40,6 +47,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
             steps=options.steps,
             seed=options.seed,
             resume=options.resume,
+            demos=options.demos,
         )
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; go on with: {_again(options)}") from None
@@ -48,6 +56,16 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         path, result = make(options.out, None, quiet=False)
         lines[1:1] = [f"over 100 other seeds: {result.rate}", f"report: {path}"]
     return "\n".join(lines), 0
+
+
+def _check_left_to_demos(options: argparse.Namespace, recipe: "Recipe", robot: "RobotDescription") -> None:
+    """Refuse a recipe that asks for other demonstrations than those of the dataset."""
+    from ..recipe import load_recipe
+
+    own = load_recipe(options.task, robot).imitation
+    for key in ("demonstrations", "noise"):
+        if getattr(recipe.imitation, key) != getattr(own, key):
+            raise RefusedError(f"imitation.{key} does nothing with --demos, which says it itself; leave it out")
 
 
 class StoppedError(GenbaError):
@@ -64,6 +82,7 @@ def _again(options: argparse.Namespace) -> str:
     words += ["--level", options.level] if options.level else []
     words += ["--curriculum"] if options.curriculum else []
     words += ["--randomize", options.randomize] if options.randomize else []
+    words += ["--demos", str(options.demos)] if options.demos else []
     words += ["--recipe", str(options.recipe)] if options.recipe else []
     for change in options.set:
         words += ["--set", change]
@@ -81,6 +100,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", help="degree of difficulty, where the task has several")
     parser.add_argument("--curriculum", action="store_true", help="climb to that level from the easiest one")
     parser.add_argument("--randomize", help="what differs between episodes: off, nominal or wide")
+    parser.add_argument("--demos", type=Path, metavar="DIR", help="begin with demonstrations that `genba demos` wrote")
     parser.add_argument("--recipe", type=Path, metavar="FILE.toml", help="changes to the task's recipe")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as imitation.rounds=4")
     parser.add_argument("--show", action="store_true", help="print the recipe and do nothing")
