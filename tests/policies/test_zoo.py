@@ -1,0 +1,44 @@
+"""The shipped policies are what their cards say: small, whole, from a command that can be given again, and as good."""
+
+from math import comb
+from pathlib import Path
+
+import pytest
+
+from genba.envs.tasks import load_task
+from genba.policies.bundle import PolicyBundle
+from genba.policies.catalogue import policy_files
+from genba.policies.evaluate import evaluate
+
+EPISODES = 10
+FIRST_SEED = 700_000  # neither a training's nor that of the measurement on the card
+CHANCE = 1e-4  # of calling an honest card a lie, for one policy
+
+
+@pytest.fixture(scope="module", params=policy_files(), ids=lambda path: path.stem)
+def path(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.param
+    return found
+
+
+def test_a_shipped_policy_is_small_and_says_how_good_it_is(path: Path) -> None:
+    bundle = PolicyBundle.load(path)
+    manifest = bundle.manifest
+    assert path.stem == f"{manifest.task.name}_{manifest.robot.name}"
+    assert path.stat().st_size <= 1_000_000
+    assert manifest.measured is not None
+    assert manifest.measured.episodes >= 500
+    assert manifest.provenance.command.startswith(f"genba train {manifest.task.name} --robot {manifest.robot.name}")
+    assert bundle.verify() <= 1e-5
+    assert manifest.robot.name in load_task(manifest.task.name).offered()
+
+
+def test_a_shipped_policy_is_as_good_as_its_card_says(path: Path) -> None:
+    """Fewer successes than the card's lower bound makes likely: their chance must not be below one in ten thousand."""
+    bundle = PolicyBundle.load(path)
+    measured = bundle.manifest.measured
+    assert measured is not None
+    low = measured.low
+    successes = evaluate(bundle, EPISODES, seed=FIRST_SEED).rate.successes
+    chance = sum(comb(EPISODES, k) * low**k * (1.0 - low) ** (EPISODES - k) for k in range(successes + 1))
+    assert chance >= CHANCE, f"{successes} of {EPISODES}, the card says at least {low:.1%}"
