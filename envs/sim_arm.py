@@ -87,7 +87,6 @@ class SimArm:
         self._free_motors()
         for passive in robot.passive:  # light links between two motors would be more than the solver can hold
             self._add_rotor(found[passive.name], drives[0].armature)
-        self._steppers = Steppers(robot, cell.arm, cell.client, found) if stepped else None
         n = len(robot.joints)
         self._weights = Gravity(robot)
         sliding = not self._servo
@@ -95,6 +94,9 @@ class SimArm:
         self._gravity: list[float] = [0.0] * (n + 1)
         dt = cell.physics_dt
         self._action_delay = round(robot.timing.action_latency / dt) if self.realism.latency else 0
+        behind, rest = divmod(self._action_delay, round(1.0 / (robot.control_rate_hz * dt)))
+        self._steppers = Steppers(robot, cell.arm, cell.client, found, behind=behind) if stepped else None
+        self._action_delay = rest if stepped else self._action_delay
         self._own_delay, self._tick = self._action_delay, 0
         self._delays: tuple[int, ...] = ()
         self._nominal, self._nominal_law = drives, self._law
@@ -365,7 +367,7 @@ class SimArm:
     def _obey(self, steppers: Steppers, count: int) -> None:
         steppers.turn_to(self._next, count)
         if self._travel is not None:
-            self._travel.switch(shut=self._travel.wants_shut(self._next[-1]))
+            self._travel.switch(shut=self._travel.wants_shut(steppers.goal[-1]))
 
     def _grip(self, states: Sequence[Sequence[float]], fingers: list[int], goal: float) -> None:
         """Press the fingers toward a goal with the force of their drive; the second keeps to the first."""
@@ -438,7 +440,7 @@ class SimArm:
         line = self._steppers
         fingers = self._travel
         return (
-            None if line is None else (list(line.start), list(line.goal), line.gone),
+            None if line is None else (list(line.start), list(line.goal), line.gone, list(line.coming)),
             None if fingers is None else (fingers.shut, fingers.position),
         )
 
@@ -452,7 +454,8 @@ class SimArm:
         self._gravity = _floats(gravity)
         self._law.motors, self._law.leans = _floats(motors), _floats(leans)
         if self._steppers is not None and isinstance(line, tuple):
-            self._steppers.start, self._steppers.goal, self._steppers.gone = list(line[0]), list(line[1]), line[2]
+            steppers = self._steppers
+            steppers.start, steppers.goal, steppers.gone, steppers.coming = list(line[0]), list(line[1]), *line[2:]
         if self._travel is not None and isinstance(fingers, tuple):
             self._travel.shut, self._travel.position = fingers
 

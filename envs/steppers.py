@@ -1,8 +1,9 @@
 """Joints that follow what their controller plans, as stepper motors do: Bullet's motors, fed forward, rods included.
 
 Between two commands a controller goes in a straight line of joint space that takes one tick; a command that comes late
-begins a new line from where the last one has led to. Rods turn the passive joints with the driven ones: each gets the
-combined target and speed, so that what a parallelogram keeps level stays level.
+begins a new line from where the last one has led to. A controller that looks ahead carries a command out some ticks
+after it was given. Rods turn the passive joints with the driven ones: each gets the combined target and speed, so that
+what a parallelogram keeps level stays level.
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,12 @@ class Steppers:
         start: Where the line begins, rad.
         goal: Where it ends, rad; any further entries belong to the gripper.
         gone: Substeps since it began.
+        coming: Goals that were given and are not begun yet.
     """
 
-    def __init__(self, robot: RobotDescription, arm: int, client: int, joints: dict[str, int]) -> None:
+    def __init__(
+        self, robot: RobotDescription, arm: int, client: int, joints: dict[str, int], *, behind: int = 0
+    ) -> None:
         """Find the joints.
 
         Args:
@@ -31,6 +35,7 @@ class Steppers:
             arm: Its Bullet id.
             client: Of the cell.
             joints: Bullet's index of each joint by name.
+            behind: Whole ticks by which lines are begun late.
         """
         count = len(robot.joints)
         own = [tuple(float(k == j) for j in range(count)) for k in range(count)]
@@ -47,6 +52,8 @@ class Steppers:
         self.start: list[float] = [*robot.home, robot.gripper.home]
         self.goal: list[float] = list(self.start)
         self.gone = 0
+        self._behind = behind
+        self.coming: list[list[float]] = [self.goal] * behind
 
     def place(self, driven: Sequence[float]) -> None:
         """Put all joints where the driven ones are told to be, at rest.
@@ -55,6 +62,7 @@ class Steppers:
             driven: Arm joints and gripper.
         """
         self.start, self.goal, self.gone = list(driven), list(driven), 0
+        self.coming = [self.goal] * self._behind
         positions = self._mix.expand(driven[: self._count])
         bullet.resetJointStatesMultiDof(
             self._arm,
@@ -65,14 +73,15 @@ class Steppers:
         )
 
     def turn_to(self, goal: Sequence[float], count: int) -> None:
-        """Begin a new line from where the last one has led to.
+        """Take a goal, and begin a new line, from where the last one has led to, to the one whose turn it is.
 
         Args:
             goal: Arm joints and gripper.
             count: Substeps that a line takes.
         """
         self.start = self._at(count)
-        self.goal, self.gone = list(goal), 0
+        self.coming = [*self.coming, list(goal)]
+        self.goal, self.gone = self.coming.pop(0), 0
 
     def _at(self, count: int) -> list[float]:
         share = min(self.gone / count, 1.0)

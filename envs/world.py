@@ -24,7 +24,7 @@ from .bullet import bullet
 from .cell import Cell
 from .env import START_SPREAD
 from .senses import JobSense, PoseSense, TruthSense
-from .sim_arm import SimArm
+from .sim_arm import Realism, SimArm
 from .tasks import load_task
 from .witness import Witness
 
@@ -134,7 +134,7 @@ class CellWorld:
             self._arm = _ServoArm(self.cell)
             self._arm.prepare()
         else:
-            self._arm = _LedArm(self.cell)
+            self._arm = _LedArm(self.cell, realism=Realism(latency=False))
             self._arm.reset(robot.home, robot.gripper.home)
         self._kinematics = Kinematics(robot)
         spec = self.task.spec()
