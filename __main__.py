@@ -30,6 +30,8 @@ EXTRAS = {
     "stable_baselines3": "train",
     "sb3_contrib": "train",
     "tensorboard": "train",
+    "ray": "ray",
+    "optuna": "sweep",
     "pyarrow": "data",
 }
 

@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices,
 
 from ..robots.errors import RefusedError
 from .tasks import load_task, task_names
-from .vector_cells import Block, Here, Info, Space, full_name, parts, row
+from .vector_cells import Block, Chunk, Here, Info, Space, full_name, parts, row
 from .vector_worker import Memory, Worker
 
 Wrapper = gym.Wrapper[Any, Any, Any, Any]
@@ -33,7 +33,7 @@ class CellVecEnv(VecEnv):
         self, env_id: str, n: int, workers: int = 0, *, seed: int | None = None, options: Mapping[str, Any]
     ) -> None:
         """Start workers and build cells; `genba.envs.make_vec` says what the arguments are."""
-        self._crews: list[Here | Worker] = []
+        self._crews: list[Chunk] = []
         self._stepping = False
         self._stepped: VecEnvStepReturn | None = None
         if n < 1 or not 0 <= workers <= n:
@@ -71,7 +71,7 @@ class CellVecEnv(VecEnv):
             self._all("share", lambda first, last: (workers, n, first))
         return block, built
 
-    def _staff(self) -> list[Here | Worker]:
+    def _staff(self) -> list[Chunk]:
         if not self._crews:
             raise RefusedError("these cells are closed: make new ones")
         return self._crews
@@ -191,7 +191,7 @@ class CellVecEnv(VecEnv):
         if self._stepping:
             self._stepped = self._finish()
         wanted = [places[k] for k in self._get_indices(indices)]
-        picked: dict[Here | Worker, list[int]] = {}
+        picked: dict[Chunk, list[int]] = {}
         for crew, k in wanted:
             picked.setdefault(crew, []).append(k)
         for crew, cells in picked.items():
@@ -200,7 +200,7 @@ class CellVecEnv(VecEnv):
         return [next(found[crew]) for crew, _ in wanted]
 
 
-def _answers(crews: Sequence[Here | Worker]) -> list[Any]:
+def _answers(crews: Sequence[Chunk]) -> list[Any]:
     """What all of them say; an error is raised when the others have been heard, so that none is left in the middle."""
     found, wrong = [], None
     for crew in crews:

@@ -8,7 +8,7 @@ from io import BytesIO
 
 # What multiprocessing itself sends between the processes of one program; nothing here reads a file.
 from multiprocessing.reduction import ForkingPickler
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -159,6 +159,24 @@ class Packer:
         self._pickler.dump(thing)
         self._pickler.clear_memo()
         return self._buffer.getvalue()
+
+
+class Chunk(Protocol):
+    """Some of the cells of a vector environment, wherever they are; one thing is asked at a time."""
+
+    count: int
+
+    def ask(self, name: str, *args: Any) -> None:
+        """Ask for a method of `Cells`; without an argument, "step" takes the actions from the block."""
+
+    def answer(self) -> Any:
+        """Wait for what it says; the rows of the block are then up to date."""
+
+    def leave(self) -> None:
+        """Let it end once it has done what it was asked."""
+
+    def close(self) -> None:
+        """Wait until it has ended."""
 
 
 class Here:

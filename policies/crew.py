@@ -6,16 +6,19 @@ job alone; then it does not matter who ran it, or how often it was begun.
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import forkserver, get_context, parent_process, resource_tracker
 from multiprocessing.connection import wait
 from threading import Thread, current_thread, main_thread
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..robots.errors import GenbaError
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -49,6 +52,15 @@ class Crew(Protocol):
 
         Raises:
             CrewError: If a worker dies and nobody can take its place.
+        """
+
+    def cells(self, task: str, n: int, options: Mapping[str, Any]) -> "VecEnv":
+        """Cells side by side for a learner in this process; whoever holds them, the same seeds give the same episodes.
+
+        Args:
+            task: Task name.
+            n: How many.
+            options: Keyword arguments of `CellEnv`.
         """
 
     def close(self) -> None:
@@ -92,6 +104,12 @@ class LocalCrew:
             return [future.result() for future in futures]
         except BrokenProcessPool as error:
             raise CrewError("a worker process was killed, perhaps for want of memory: use fewer workers") from error
+
+    def cells(self, task: str, n: int, options: Mapping[str, Any]) -> "VecEnv":
+        """See `Crew.cells`; one of the processes has to be left to the learner."""
+        from ..envs import make_vec
+
+        return make_vec(task, n, min(max(self.size - 1, 0), n), **options)
 
     def close(self) -> None:
         """Stop the workers."""

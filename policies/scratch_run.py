@@ -17,7 +17,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.utils import set_random_seed
 
-from ..envs import make_vec
 from ..envs.env import CellEnv
 from ..robots.errors import RefusedError
 from ..robots.features import FeatureMap
@@ -39,7 +38,9 @@ Array = np.typing.NDArray[np.float32]
 
 CELL_SEEDS = 5_000_000  # where the seeds of learning begin within the block
 NEVER = 10**9  # episodes or rounds after which the library would write its own curves
-DRAWS = 4096  # observations from which the features' scale is taken
+DRAWS = 4096  # observations from all over the declared ranges
+WANDER, WANDER_NOISE, WANDER_SEEDS = 16, 0.7, 6_000_000  # episodes at random, from which the features' scale is taken
+SHARE = 0.02  # of the declared spread, which every feature's scale is at least
 
 
 class ScratchRun:
@@ -63,9 +64,6 @@ class ScratchRun:
         self.first_seed = (seed + 1) * SEED_BLOCK
         self.features = FeatureMap.from_spec(env.spec_, env.task.features)
         self.x = self._draws()
-        rows = self.features(self.x.astype(np.float64))
-        self.mean = rows.mean(axis=0).astype(np.float32)
-        self.std = np.maximum(rows.std(axis=0), STD_FLOOR).astype(np.float32)
         self.barrier = 0
         self.best: dict[str, Any] = {}
         self.seconds = 0.0
@@ -77,6 +75,23 @@ class ScratchRun:
         low, high = (np.concatenate(side).astype(np.float64) for side in zip(*groups, strict=True))
         return rng.uniform(low, high, (DRAWS, len(low))).astype(np.float32)
 
+    def _scale(self, collectors: Collectors) -> None:
+        """Take the features' scale from episodes of an arm that wanders at random.
+
+        Declared ranges alone are metres wide where a task happens within centimetres, and a millimetre would vanish;
+        but what the wandering arm never moves still gets a share of its declared spread.
+        """
+        size = self.env.action_space.shape[0]  # type: ignore[index]
+        still = (np.zeros((size, self.features.size), np.float32), np.zeros(size, np.float32))
+        zero, one = np.zeros(self.features.size, np.float32), np.ones(self.features.size, np.float32)
+        nobody = BatchActor(features=self.features, mean=zero, std=one, layers=(still,))
+        first = self.first_seed + WANDER_SEEDS
+        episodes = collectors.collect(range(first, first + WANDER), actor=nobody, noise=WANDER_NOISE)
+        rows = self.features(np.concatenate([t.x for t in episodes]).astype(np.float64))
+        declared = self.features(self.x.astype(np.float64)).std(axis=0)
+        self.mean = rows.mean(axis=0).astype(np.float32)
+        self.std = np.maximum.reduce([rows.std(axis=0), SHARE * declared]).clip(STD_FLOOR).astype(np.float32)
+
     def open(self, folder: RunFolder) -> None:
         """Take the folder of this run, with what it did before."""
         self.folder = folder
@@ -85,20 +100,23 @@ class ScratchRun:
         """Learn until all steps are done.
 
         Args:
-            crew: Who runs the episodes by which barriers are judged; its size says how many processes to use.
+            crew: Who runs the episodes by which barriers are judged, and where the cells are from which is learnt.
             quiet: Show no progress.
         """
         th.set_num_threads(1)
-        aside = min(max(crew.size - 1, 0), self.scratch.cells)
         name = self.env.task_name
         options = {**self._options(), "reward": self.scratch.reward}
-        with closing(make_vec(name, self.scratch.cells, aside, **options)) as cells:
+        with closing(crew.cells(name, self.scratch.cells, options)) as cells:
             flat = self.recipe.algorithm in WITHOUT_GOALS
+            collectors = Collectors(self.env_options, crew)
+            if self.folder.saved is None:
+                self._scale(collectors)
+            else:
+                self.mean, self.std = self.folder.saved["mean"].numpy(), self.folder.saved["std"].numpy()
             self.model = self._model(SideBySide(cells) if flat else cells)
             self.model.set_logger(self.folder.logger)
             if self.folder.saved is not None:
                 self._load(self.folder.saved)
-            collectors = Collectors(self.env_options, crew)
             barriers = -(-self.steps // self.scratch.barrier)
             try:
                 with progress_bar(barriers, f"train {name} on {self.env.robot.name}", quiet=quiet) as advance:
@@ -195,7 +213,7 @@ class ScratchRun:
 
     def _keep(self, success: float, cycle: float) -> None:
         """Keep the present policy if it is the best so far."""
-        if not self.best or (success, -cycle) > (self.best["success"], -self.best["cycle_time"]):
+        if not self.best or (success, -cycle) >= (self.best["success"], -self.best["cycle_time"]):
             policy = {key: value.clone() for key, value in self.model.policy.state_dict().items()}
             self.best = {"policy": policy, "success": success, "cycle_time": cycle}
 
@@ -205,6 +223,8 @@ class ScratchRun:
         variables = model._get_torch_save_params()[1]
         self.folder.save(
             {
+                "mean": th.as_tensor(self.mean),
+                "std": th.as_tensor(self.std),
                 "barrier": self.barrier,
                 "parameters": model.get_parameters(),
                 "variables": {name: getattr(model, name).detach() for name in variables},

@@ -1,6 +1,12 @@
 """Arguments that several verbs share, so that the same word means the same everywhere."""
 
 import argparse
+from typing import TYPE_CHECKING
+
+from ...robots.errors import RefusedError
+
+if TYPE_CHECKING:
+    from ..crew import Crew
 
 MAX_SEED = 1_000_000  # seeds of episodes are a block of ten million per seed, and a layout takes 64 bits
 
@@ -46,3 +52,32 @@ def trials(parser: argparse.ArgumentParser, episodes: int, of: str = "") -> None
     parser.add_argument("--episodes", type=positive, default=episodes, help=f"{episodes}{of} if not given")
     parser.add_argument("--seed", type=natural, default=0, help="seed of the first episode")
     parser.add_argument("--workers", type=natural, help="processes; one per processor if not given, 0 for none beside")
+    cluster(parser)
+
+
+def cluster(parser: argparse.ArgumentParser) -> None:
+    """Where the episodes run, if not here."""
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="run on a Ray cluster: local, auto, HOST:PORT, ray://HOST:PORT"
+    )
+
+
+def crew(ray: str | None, workers: int | None = None) -> "Crew":
+    """Who runs the episodes.
+
+    Args:
+        ray: What was given as `--ray`.
+        workers: What was given as `--workers`.
+
+    Raises:
+        RefusedError: If both were given.
+    """
+    if ray is None:
+        from ..crew import LocalCrew
+
+        return LocalCrew(workers)
+    if workers is not None:
+        raise RefusedError("--workers does nothing with --ray, which uses every processor of the cluster")
+    from ..ray_crew import RayCrew
+
+    return RayCrew(ray)

@@ -11,12 +11,11 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Compare two policies on the same seeds, with a paired test."""
     from ..catalogue import find_policy
     from ..compare import compare
-    from ..crew import LocalCrew
     from ..progress import progress_bar
 
     first, second = find_policy(options.first), find_policy(options.second)
     with (
-        closing(LocalCrew(options.workers)) as crew,
+        closing(_options.crew(options.ray, options.workers)) as crew,
         progress_bar(2 * options.episodes, "compare", quiet=options.json) as advance,
     ):
         result = compare(

@@ -13,7 +13,6 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Write what the scripted expert does as a dataset in LeRobot's format v3."""
     from ...envs.tasks import load_task
     from ...robots.description import load_robot
-    from ..crew import LocalCrew
     from ..demonstrations.make import make
     from ..progress import progress_bar
 
@@ -21,7 +20,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     load_robot(options.robot)
     good = 0
     with (
-        closing(LocalCrew(options.workers)) as crew,
+        closing(_options.crew(options.ray, options.workers)) as crew,
         progress_bar(options.episodes, f"demos of {options.task}", quiet=options.json) as advance,
     ):
 

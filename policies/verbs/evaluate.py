@@ -22,10 +22,9 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     if options.zoo and options.grid:
         raise RefusedError("--grid is of one policy: name it instead of --zoo")
     from ..catalogue import find_policy
-    from ..crew import LocalCrew
 
     bundle = None if options.zoo else find_policy(options.bundle)
-    with closing(LocalCrew(options.workers)) as crew:
+    with closing(_options.crew(options.ray, options.workers)) as crew:
         if bundle is None:
             return _zoo(options, crew)
         if options.grid:

@@ -2,11 +2,13 @@
 
 import argparse
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...robots.errors import GenbaError, RefusedError
 from ...robots.table import as_json
+from . import _options
 from ._options import natural, positive
 from .report import make
 
@@ -39,16 +41,18 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from ..train import train as work
 
     try:
-        outcome = work(
-            task=options.task,
-            robot=options.robot,
-            out=options.out,
-            recipe=recipe,
-            steps=options.steps,
-            seed=options.seed,
-            resume=options.resume,
-            demos=options.demos,
-        )
+        with closing(_options.crew(options.ray)) as crew:
+            outcome = work(
+                task=options.task,
+                robot=options.robot,
+                out=options.out,
+                recipe=recipe,
+                steps=options.steps,
+                seed=options.seed,
+                resume=options.resume,
+                demos=options.demos,
+                crew=crew,
+            )
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; go on with: {_again(options)}") from None
     lines = [outcome.words, f"trained; pack it with: genba pack {options.out}"]
@@ -86,6 +90,7 @@ def _again(options: argparse.Namespace) -> str:
     words += ["--recipe", str(options.recipe)] if options.recipe else []
     for change in options.set:
         words += ["--set", change]
+    words += ["--ray", options.ray] if options.ray else []
     return shlex.join([*words, "--resume"])
 
 
@@ -105,4 +110,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as imitation.rounds=4")
     parser.add_argument("--show", action="store_true", help="print the recipe and do nothing")
     parser.add_argument("--no-report", action="store_true", help="write no page with curves and clips at the end")
+    _options.cluster(parser)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
