@@ -198,6 +198,47 @@ def test_the_dobot_works_its_queue_off_in_order_and_numbers_it(dobot: Wire) -> N
     assert pose(dobot)[:4] == pytest.approx(goals[1], abs=1e-3)
 
 
+def test_a_path_of_the_dobot_is_straight_and_does_not_stop_at_its_points(dobot: Wire) -> None:
+    dobot.ask(frame(90, 1, struct.pack("<3fB", 200.0, 100.0, 10.0, 1)))
+    x, y, z, *_ = start = pose(dobot)
+    points = [(x + 10.0 * k, y + 5.0 * k, z - 5.0 * k) for k in range(1, 6)]
+    for point in points:
+        dobot.ask(frame(91, 3, struct.pack("<B4f", 1, *point, 60.0)), 0.0)
+    seen = []
+    for _ in range(28):
+        dobot.ask(b"", 0.04)
+        seen.append(pose(dobot))
+    assert seen[-1][:3] == pytest.approx(points[-1], abs=1e-3)
+    assert seen[-1][7] == pytest.approx(start[7], abs=1e-6)
+    assert dobot.ask(frame(246, 0)) == frame(246, 0, (5).to_bytes(8, "little"))
+    steps = [math.dist(a[:3], b[:3]) for a, b in pairwise(seen)]
+    moving = [k for k, way in enumerate(steps) if way > 0.5]
+    assert moving == list(range(moving[0], moving[-1] + 1))
+    assert max(steps) == pytest.approx(60.0 * 0.14, rel=0.02)
+    assert all(abs((b - y) - 0.5 * (a - x)) < 0.01 for a, b, *_ in seen)
+
+
+def test_what_comes_between_two_points_of_a_path_ends_it(dobot: Wire) -> None:
+    dobot.ask(frame(90, 1, struct.pack("<3fB", 200.0, 100.0, 10.0, 1)))
+    x, y, z, *_ = pose(dobot)
+    dobot.ask(frame(91, 3, struct.pack("<B4f", 0, 30.0, 0.0, 0.0, 60.0)), 0.0)
+    dobot.ask(frame(63, 3, b"\x01\x01"), 0.0)
+    dobot.ask(frame(91, 3, struct.pack("<B4f", 0, 0.0, 30.0, 0.0, 60.0)), 0.3)
+    assert dobot.ask(frame(63, 0)) == frame(63, 0, bytes(2))
+    dobot.ask(b"", 2.0)
+    assert dobot.ask(frame(63, 0)) == frame(63, 0, b"\x01\x01")
+    assert pose(dobot)[:3] == pytest.approx((x + 30.0, y + 30.0, z), abs=1e-3)
+
+
+def test_a_dobot_tells_and_takes_points_of_its_tool(dobot: Wire) -> None:
+    x, y, z, r, *_ = pose(dobot)
+    dobot.ask(frame(60, 1, struct.pack("<3f", 59.7, 0.0, -20.0)))
+    assert pose(dobot)[:3] == pytest.approx((x + 59.7, y, z - 20.0), abs=1e-3)
+    goal = (x + 50.0, y + 60.0, z)
+    dobot.ask(frame(84, 3, struct.pack("<B4f", 1, *goal, r)), 3.0)
+    assert pose(dobot)[:3] == pytest.approx(goal, abs=1e-3)
+
+
 def test_an_alarm_of_the_dobot_stops_its_queue_until_it_is_cleared(dobot: Wire) -> None:
     before = pose(dobot)
     dobot.ask(frame(84, 3, struct.pack("<B4f", 4, 0.0, 120.0, 0.0, 0.0)))
