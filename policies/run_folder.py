@@ -8,7 +8,7 @@ model.zip, run.json   at the end, for `genba pack`
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from .checkpoint import load_checkpoint, save_checkpoint, write_whole
 
 log = logging.getLogger(__name__)
 
+Watch = Callable[[Sequence[Mapping[str, float]]], None]
+
 
 class RunFolder:
     """One folder, opened by the run that it belongs to.
@@ -30,18 +32,20 @@ class RunFolder:
         history: Points of the curves so far, each with its `step`.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any], *, resume: bool, watch: Watch | None = None) -> None:
         """Make the folder, or read the checkpoint in it.
 
         Args:
             path: The folder.
             identity: What makes this run this run: task, arm, seed, recipe.
             resume: Go on from the checkpoint.
+            watch: Called with the history after each new point; what it raises ends the run.
 
         Raises:
             RefusedError: If it holds another run, or nothing to resume, or takes no files.
         """
         self.path = path
+        self._watch = watch
         self.saved: dict[str, Any] | None = None
         self.history: list[dict[str, float]] = []
         self._identity = dict(identity)
@@ -103,6 +107,8 @@ class RunFolder:
             self.logger.dump(step)
         except OSError as error:
             log.warning("TensorBoard curves of this round are lost: %s", error)
+        if self._watch is not None:
+            self._watch(self.history)
 
 
 def _compare(there: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> None:

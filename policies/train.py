@@ -15,7 +15,7 @@ from .crew import Crew, LocalCrew
 from .imitation_run import ImitationRun
 from .outcome import Outcome
 from .recipe import OURS, Recipe, load_recipe
-from .run_folder import RunFolder
+from .run_folder import RunFolder, Watch
 from .scratch_run import ScratchRun
 
 
@@ -32,6 +32,7 @@ def train(
     quiet: bool = False,
     env: dict[str, Any] | None = None,
     demos: Path | None = None,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Train one policy; leaves `run.json`, `model.zip`, TensorBoard logs and a checkpoint in `out`.
 
@@ -47,6 +48,7 @@ def train(
         quiet: Show no progress.
         env: Further keyword arguments of `CellEnv`.
         demos: Dataset of `genba demos` to begin with, instead of the expert; it decides their count and noise.
+        watch: See `RunFolder`.
 
     Raises:
         RefusedError: If a name is unknown, the folder holds another run, there is nothing to resume, or the
@@ -80,7 +82,7 @@ def train(
         else:
             run = ScratchRun(cell, options, recipe, seed=seed, steps=steps)
             table["scratch"]["steps"] = run.steps
-        run.open(RunFolder(out, identity, resume=resume))
+        run.open(RunFolder(out, identity, resume=resume, watch=watch))
         if crew is not None:
             run.work(crew, quiet=quiet)
         else:
