@@ -1,0 +1,74 @@
+"""What a Ray cluster costs a step: cells in two actors against cells in two workers, and whole episodes by either.
+
+The whole machine is the cluster. Rates are medians over turns that alternate, so that a busy machine is unjust to both.
+"""
+
+import statistics
+import time
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from genba.envs import make_vec
+from genba.policies.collect import Collectors
+from genba.policies.crew import Crew, LocalCrew
+from genba.policies.ray_crew import RayCrew
+from genba.policies.ray_vector import RayVecEnv
+
+TASKS = ("TeachPoint", "PickPlace")
+PROCESSES, EACH, STEPS, TURNS, EPISODES = 2, 16, 100, 5, 64
+
+
+def steps_per_second(cells: Any) -> float:
+    """Cell steps a second with random actions."""
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (cells.num_envs, *cells.action_space.shape))
+    started = time.perf_counter()
+    for _ in range(STEPS):
+        cells.step(actions.astype(np.float32))
+    return STEPS * cells.num_envs / (time.perf_counter() - started)
+
+
+def rollouts_per_second(crew: Crew, task: str, seed: int) -> float:
+    """Cell steps a second in whole episodes of the expert."""
+    with closing(Collectors({"task": task, "robot": "so101"}, crew)) as collectors:
+        started = time.perf_counter()
+        done = collectors.collect(range(seed, seed + EPISODES))
+        return sum(map(len, done)) / (time.perf_counter() - started)
+
+
+def show(label: str, ray: list[float], local: list[float]) -> None:
+    """Print one line of the table."""
+    ratio = statistics.median(a / b for a, b in zip(ray, local, strict=True))
+    lost = statistics.median(PROCESSES * EACH * 1e6 * (1 / a - 1 / b) for a, b in zip(ray, local, strict=True))
+    print(
+        f"{label:30} Ray {statistics.median(ray):7,.0f} steps/s, local {statistics.median(local):7,.0f}, "
+        f"ratio {ratio:.2f}, {lost:6,.0f} us more for {PROCESSES * EACH} steps"
+    )
+
+
+def main() -> None:
+    """Measure all."""
+    n = PROCESSES * EACH
+    with closing(RayCrew("local")) as far, closing(LocalCrew(PROCESSES)) as near:
+        for task in TASKS:
+            options = {"robot": "so101"}
+            with (
+                closing(RayVecEnv(task, n, PROCESSES, seed=0, options=options)) as there,
+                closing(make_vec(task, n, PROCESSES, seed=0, **options)) as here,
+            ):
+                there.reset()
+                here.reset()
+                pairs = [(steps_per_second(there), steps_per_second(here)) for _ in range(TURNS)]
+                show(f"{task}, cell steps", *map(list, zip(*pairs, strict=True)))
+            rollouts_per_second(far, task, 0)  # builds the cells
+            rollouts_per_second(near, task, 0)
+            pairs = [
+                (rollouts_per_second(far, task, 100 * k), rollouts_per_second(near, task, 100 * k))
+                for k in range(1, TURNS)
+            ]
+            show(f"{task}, whole episodes", *map(list, zip(*pairs, strict=True)))
+
+
+if __name__ == "__main__":
+    main()
