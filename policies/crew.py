@@ -116,11 +116,16 @@ class LocalCrew:
         if self._pool:
             # Nothing waits for episodes that nobody will see: what they would have given is not kept anyway.
             workers = list((self._pool._processes or {}).values())
+            jobs = self._pool._call_queue
             self._pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
                 worker.terminate()
             for worker in workers:
                 worker.join()
+            if jobs is not None:
+                # A job half written to workers that are gone would hold up the end of this process for ever
+                # (python/cpython#94777, mended in 3.11.5).
+                jobs._reader.close()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genba.__main__ import main
-from genba.drivers.virtual import line as virtual
+from genba.drivers.virtual import feetech_sts as twin
 from genba.drivers.virtual.process import TwinProcess
 from genba.drivers.virtual.sts3215 import VirtualServo
 from genba.policies.bundle import PolicyBundle
@@ -278,7 +278,7 @@ def test_a_servo_of_another_model(policy: str, capsys: Shown, monkeypatch: pytes
         def __init__(self, actuator_id: int, **more: int) -> None:
             super().__init__(actuator_id, **{**more, "model_number": 2825 if actuator_id == 3 else 777})
 
-    monkeypatch.setattr(virtual, "VirtualServo", Stranger)
+    monkeypatch.setattr(twin, "VirtualServo", Stranger)
     refused(["run", policy, "--port", SIM], capsys, "elbow_flex (id 3)", "2825", "777", code=4)
 
 
