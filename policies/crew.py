@@ -116,7 +116,7 @@ class LocalCrew:
         if self._pool:
             # Nothing waits for episodes that nobody will see: what they would have given is not kept anyway.
             workers = list((self._pool._processes or {}).values())
-            jobs = self._pool._call_queue
+            jobs = getattr(self._pool, "_call_queue", None)
             self._pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
                 worker.terminate()
