@@ -121,7 +121,7 @@ class CellWorld:
         kind = load_task(task)
         kinds = {drive.kind for drive in robot.actuator_drives}
         led = robot.bus is not None and bool(robot.bus.zeros) and robot.gripper.travel_time > 0.0
-        if not led and (kinds != {"servo"} or robot.gripper.followers):
+        if not led and (kinds != {"servo"} or (robot.gripper.followers and not robot.gripper.slide)):
             raise RefusedError(f"robot {robot.name!r} has neither servos nor a controller for a world to move")
         self.task = kind(robot, tolerance or robot.tolerance, level)
         self.robot = robot

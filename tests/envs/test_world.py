@@ -14,7 +14,7 @@ from genba.envs.env import CellEnv
 from genba.envs.world import CellWorld
 from genba.policies.bundle import PolicyBundle
 from genba.policies.run import run_bundle
-from genba.robots.description import load_robot
+from genba.robots.description import load_robot, robot_names
 from genba.robots.errors import RefusedError
 from genba.robots.plant import Command
 
@@ -97,3 +97,9 @@ def test_a_policy_runs_over_the_bus_of_a_world(proportional: PolicyBundle) -> No
 def test_an_arm_without_servos_is_refused() -> None:
     with pytest.raises(RefusedError, match="neither servos nor a controller"):
         CellWorld("TeachPoint", load_robot("panda"))
+
+
+@pytest.mark.parametrize("name", [name for name in robot_names() if load_robot(name).bus is not None])
+def test_every_arm_on_a_wire_has_a_world_to_work_in(name: str) -> None:
+    with CellWorld("PickPlace", load_robot(name), seed=2) as world:
+        assert len(world.motion().positions) == len(load_robot(name).actuator_names)
