@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
+from ..robots.stops import mechanical_stops
 from ..robots.strict import build, load_json
 from .bus import ActuatorBus, Fault
 from .ports import usb_serial
@@ -67,8 +68,11 @@ class ActuatorCalibration:
 
     def to_ticks(self, position: float) -> int:
         """Goal register for a joint position in rad, kept inside the calibrated range."""
-        ticks = round(self.zero_ticks + self.sign * position * self.ticks_per_turn / TWO_PI)
-        return min(max(ticks, self.lower_ticks), self.upper_ticks)
+        return min(max(round(self.counts(position)), self.lower_ticks), self.upper_ticks)
+
+    def counts(self, position: float) -> float:
+        """Position register at a joint position in rad, wherever that is."""
+        return self.zero_ticks + self.sign * position * self.ticks_per_turn / TWO_PI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,13 +270,15 @@ def calibrate_to_nominal(
         offsets[i] = read_offset(bus, i)
     calibration = nominal_calibration(robot, unit, offsets=offsets)
     margin = 128
-    for actuator, result in zip(calibration.actuators, bus.telemetry(robot.actuator_ids).values(), strict=True):
+    rows = zip(calibration.actuators, mechanical_stops(robot), bus.telemetry(robot.actuator_ids).values(), strict=True)
+    for actuator, stops, result in rows:
         if isinstance(result, Fault):
             raise RefusedError(f"{actuator.joint}: {result.text}")
-        if not actuator.lower_ticks - margin <= result.position_ticks <= actuator.upper_ticks + margin:
+        low, high = sorted(round(actuator.counts(stop)) for stop in stops)
+        if not low - margin <= result.position_ticks <= high + margin:
             raise RefusedError(
                 f"{actuator.joint} (id {actuator.actuator_id}) reads {result.position_ticks} ticks, outside "
-                f"{actuator.lower_ticks}..{actuator.upper_ticks}: its horn is not mounted as designed"
+                f"{low}..{high}: its horn is not mounted as designed"
             )
     return calibration, calibration.save(path)
 
