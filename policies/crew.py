@@ -6,6 +6,7 @@ job alone; then it does not matter who ran it, or how often it was begun.
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -122,9 +123,9 @@ class LocalCrew:
                 worker.terminate()
             for worker in workers:
                 worker.join()
-            if jobs is not None:
+            if jobs is not None and sys.version_info < (3, 11, 5):
                 # A job half written to workers that are gone would hold up the end of this process for ever
-                # (python/cpython#94777, mended in 3.11.5).
+                # (python/cpython#94777). Later versions close it themselves, and closing it twice is an error.
                 jobs._reader.close()
 
 
