@@ -53,6 +53,7 @@ def fit(
     updates: int,
     batch: int,
     learning_rate: float,
+    huber: float,
     generator: th.Generator,
     falling: bool = False,
 ) -> Iterator[float]:
@@ -65,6 +66,7 @@ def fit(
         updates: Gradient steps.
         batch: Samples per step.
         learning_rate: Adam's.
+        huber: Error from which on the loss grows linearly.
         generator: Draws the batches.
         falling: Let the learning rate fall to 2 % along a cosine.
     """
@@ -80,7 +82,7 @@ def fit(
             optimiser.param_groups[0]["lr"] = learning_rate * share
         rows = th.randint(len(x), (batch,), generator=generator)
         action = th.tanh(actor.mu(actor.latent_pi(inputs[rows])))  # type: ignore[operator]
-        loss = th.nn.functional.smooth_l1_loss(action, y[rows], beta=0.1)
+        loss = th.nn.functional.smooth_l1_loss(action, y[rows], beta=huber)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -184,6 +186,7 @@ class Imitation:
             updates=updates,
             batch=recipe.batch,
             learning_rate=recipe.learning_rate,
+            huber=recipe.huber,
             generator=generator,
             falling=last,
         ):

@@ -74,6 +74,8 @@ class ImitationRecipe:
         last_updates: Gradient steps at the end, with a falling learning rate.
         batch: Samples per gradient step.
         learning_rate: Adam's.
+        huber: Error of an action from which on the loss grows linearly: below it small errors hardly count, and what
+            puts a part into its place within half a millimetre are small actions.
     """
 
     demonstrations: int = 96
@@ -86,6 +88,7 @@ class ImitationRecipe:
     last_updates: int = 5000
     batch: int = 256
     learning_rate: float = 1e-3
+    huber: float = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
