@@ -100,6 +100,7 @@ class Traits:
         buffer: Bytes its receive buffer holds.
         ahead: Motions that may be under way at once, so that a stop leaves none behind.
         checked: Whether its answers carry a checksum.
+        in_order: Whether it answers nothing before what it was asked earlier, so that asking meanwhile is in vain.
         boot: Time it may take from power-on or reset until it answers, s.
         letters: Its joints, by the letter or name it has for them.
     """
@@ -109,6 +110,7 @@ class Traits:
     buffer: int = 128
     ahead: int = 4
     checked: bool = False
+    in_order: bool = False
     boot: float = 3.0
     letters: tuple[str, ...] = ()
 

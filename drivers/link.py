@@ -177,13 +177,13 @@ class Link(Orders):
         told = -math.inf
         while clock.now() < deadline:
             if tell and clock.now() - told >= REPEAT_HALT:
-                told = clock.now()
                 self._tell_halt()
+                told = clock.now()  # some answer only once they stand
             try:
                 joints, activity = self._watched() if tell else self._stated()
             except LinkLostError:
                 raise
-            except BusError:
+            except (BusError, SafetyError):
                 if self.alarm:
                     self._throw_away()  # after an alarm of its limits GRBL hears nothing else
                 continue

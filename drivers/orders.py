@@ -26,6 +26,7 @@ class Orders(Telling):
             BusError: If nothing answers within the time that it takes to start.
         """
         self.port.flush_input()
+        self.alarm = ""
         deadline = self.port.clock.now() + self.language.traits.boot
         while True:
             try:
@@ -146,7 +147,7 @@ class Orders(Telling):
                     raise SafetyError(f"{self._name()} raised {self.alarm}")
                 if now >= sent.deadline:
                     self._give_up(sent)
-                elif self.port.clock.now() >= now + LOOK_EVERY:
+                elif self.port.clock.now() >= now + LOOK_EVERY and not self.language.traits.in_order:
                     with suppress(SilentError):
                         self.state()
         if self.statistics.restarts != restarts:

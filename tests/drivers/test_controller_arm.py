@@ -1,6 +1,8 @@
 """An arm behind its own controller is the same arm: it goes where it is told, stands when told, says what is wrong."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +12,7 @@ from genba.drivers.guide import Guide
 from genba.drivers.link import Link
 from genba.drivers.protocols import language_names, load_language
 from genba.drivers.virtual.controller import ControllerLine, load_controller
+from genba.drivers.virtual.marlin import VirtualMarlin
 from genba.drivers.virtual.sim_port import SimPort
 from genba.robots.description import RobotDescription, load_robot, robot_names
 from genba.robots.envelope import SafetyEnvelope
@@ -109,6 +112,30 @@ def test_a_silent_controller_is_one_line_with_the_cure(arm: ControllerArm, line:
     with pytest.raises(BusError, match="check cable, power and baud rate"):
         arm.read()
     assert arm.state == "stopped"
+
+
+def test_an_arm_on_a_marlin_board_moves_stops_and_moves_again() -> None:
+    robot = load_robot("uarm_swift_pro")
+    assert robot.bus is not None
+    robot = replace(robot, bus=replace(robot.bus, protocol="marlin", zeros=(0.0,) * len(robot.joints)))
+    line = ControllerLine(VirtualMarlin(axes=len(robot.joints)))
+    stands = " ".join(f"{letter}{math.degrees(q):.3f}" for letter, q in zip("XYZA", robot.park, strict=True))
+    line.receive(f"G92 {stands}\n".encode(), 0.0)
+    arm = ControllerArm(robot, Link(SimPort("sim", line, 115_200, virtual_time=True), load_language("marlin")))
+    with arm:
+        arm.arm()
+        guide = Guide(arm)
+        guide.move_to((*robot.home, robot.gripper.closed))
+        assert guide.measured == pytest.approx((*robot.home, robot.gripper.closed), abs=0.004)
+        assert line.controller.gripper
+        for _ in range(8):
+            guide.toward((*robot.park, robot.gripper.open))
+        assert arm.stop().confirmed
+        stopped = line.controller.joints
+        line.step(line.now + 3.0)
+        assert line.controller.joints == stopped
+        arm.arm()
+        Guide(arm).move_to((*robot.park, robot.gripper.open))
 
 
 @pytest.mark.parametrize("verb", ["home", "park", "release", "calibrate", "monitor"])

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genba.drivers.language import Activity, Event, Kind, Language, Parser, Report
-from genba.drivers.protocols import dobot, grbl, language_names, load_language, load_protocol, protocol_names, uarm
+from genba.drivers.protocols import (
+    dobot,
+    grbl,
+    language_names,
+    load_language,
+    load_protocol,
+    marlin,
+    protocol_names,
+    uarm,
+)
 from genba.drivers.protocols._dobot_frames import frame
 from genba.robots.errors import RefusedError, UnknownNameError
 
@@ -22,6 +31,19 @@ SAID = {
         b"\r\nGrbl 1.1h ['$' for help]\r\n",
         b"<Run|MPos:10.000,-0.500,0.000|Bf:15,128|FS:600,0>\r\n",
         b"<Hold:0|MPos:0.000,0.000,0.000|FS:0,0|WCO:0.000,0.000,0.000>\r\n",
+    ],
+    "marlin": [
+        b"ok\n",
+        b"X:4.20 Y:-0.50 Z:0.00 E:0.00 Count X:1050 Y:-125 Z:0\n",
+        b"ok\n",
+        b"X:10.00 Y:0.00 Z:0.00 E:0.00 Count X:2500 Y:0 Z:0\n",
+        b"ok\n",
+        b"#25\n",
+        b"start\n",
+        b"Error:checksum mismatch, Last Line: 12\n",
+        b"Resend: 13\n",
+        b"echo:busy: processing\n",
+        b"Error:Printer halted. kill() called!\n",
     ],
     "uarm": [
         b"$25 ok\n",
@@ -48,7 +70,11 @@ def sent_whole(name: str, language: Language, stream: bytes) -> list[Event]:
         ends = range(len(stream) + 1)
         pieces = [stream[a:b] for a in ends for b in ends[a + 6 :] if stream[a : a + 2] == b"\xaa\xaa"]
         return [event for piece in pieces if len(piece) == piece[2] + 4 for event in language.parser().feed(piece)]
-    return [event for line in stream.split(b"\n") for event in language.parser().feed(line + b"\n")]
+    lines = stream.split(b"\n")
+    if name == "marlin":  # what a number closes is some run of lines before it
+        pieces = [b"\n".join(lines[a:b]) + b"\n" for b in range(1, len(lines) + 1) for a in range(b)]
+        return [event for piece in pieces for event in language.parser().feed(piece)]
+    return [event for line in lines for event in language.parser().feed(line + b"\n")]
 
 
 def feed(parser: Parser, stream: bytes, data: st.DataObject) -> list[Event]:
@@ -62,10 +88,11 @@ def feed(parser: Parser, stream: bytes, data: st.DataObject) -> list[Event]:
 
 def streams(name: str) -> st.SearchStrategy[bytes]:
     messages = st.sampled_from(SAID[name])
+    whole = st.just(b"".join(SAID[name]))
     cut = st.builds(lambda m, k: m[: k % len(m)], messages, st.integers(0, 99))
     inside = st.builds(lambda m, k, n: m[: k % len(m)] + n + m[k % len(m) :], messages, st.integers(0, 99), st.binary())
     heads = st.sampled_from([b"\n", b"\r", b"$", b"<", b"ok", b"\xaa", b"\xaa\xaa", b"\xaa\xaa\x22\x0a\x00"])
-    return st.lists(st.binary(max_size=12) | heads | messages | cut | inside, max_size=12).map(b"".join)
+    return st.lists(st.binary(max_size=12) | heads | messages | cut | inside | whole, max_size=12).map(b"".join)
 
 
 def test_each_catalogue_refuses_the_other_kind_in_one_line() -> None:
@@ -135,6 +162,9 @@ PUBLISHED: list[tuple[object, object]] = [
      " 00 00 00 00 00 00 00 00 00 00 00 00 eb"),
     (grbl.LANGUAGE.halt(1)[0].data + grbl.LANGUAGE.resume(1)[0].data + grbl.LANGUAGE.reset(1)[0].data, b"!~\x18"),
     (grbl.LANGUAGE.move(1, (0.0,), (math.radians(10.0),), 1.0)[0].data, b"$J=G90 G21 X10.000 F600.000\n"),
+    ([marlin.checksum(line) for line in ("N3 T0", "N4 G92 E0", "N0 M110 N0")], [57, 67, 125]),
+    (marlin.LANGUAGE.poll(26)[0].data, b"N0 M110*35\nN1 M114 R*84\nN2 M114*37\nN3 M118 #26*47\n"),
+    (marlin.LANGUAGE.halt(7)[0].data, b"\nM410\nM118 #7\n"),
 ]  # fmt: skip
 
 
@@ -147,6 +177,10 @@ def test_answers_mean_what_the_manuals_say() -> None:
     (status,) = grbl.LANGUAGE.parser().feed(b"<Hold:1|MPos:90.000,0.000,-180.000|FS:0,0>\r\n")
     assert status.report == Report(
         (math.pi / 2, 0.0, -math.pi), Activity.MOVING, None, (), (math.pi / 2, 0.0, -math.pi)
+    )
+    *_, state = marlin.LANGUAGE.parser().feed(b"".join(SAID["marlin"][:6]))
+    assert state.report == Report(
+        (math.radians(4.2), math.radians(-0.5), 0.0), Activity.MOVING, None, (), (1050.0, -125.0, 0.0)
     )
     (refused,) = uarm.LANGUAGE.parser().feed(b"$25 E22\n")
     assert (refused.kind, refused.tag) == (Kind.REFUSED, "$25")
@@ -173,7 +207,8 @@ def test_every_request_can_be_sent_and_told_from_the_others(language: Language) 
         assert len(set(unique)) == len(unique)
         for request in requests:
             assert 0 <= request.room <= len(request.data) <= 49 or language.name != "uarm"
-            assert len(request.data) <= 80
+            assert max(map(len, request.data.split(b"\n"))) <= 80
+            assert request.room <= language.traits.buffer
     tags = [request.tag for request in language.fences(1)]
     assert len(set(tags)) == len(tags)
     assert set(tags) - {request.tag for request in language.poll(50)} or language.traits.numbers
@@ -194,6 +229,23 @@ def test_a_malformed_motion_is_refused_before_anything_is_sent(language: Languag
     ):
         with pytest.raises(RefusedError, match="motion"):
             language.move(1, start, goal, duration)
+
+
+def test_a_state_of_marlin_counts_only_if_no_line_of_it_is_missing() -> None:
+    lines = SAID["marlin"][:6]
+    for gone in range(1, 5):
+        events = marlin.LANGUAGE.parser().feed(b"".join(lines[:gone] + lines[gone + 1 :]))
+        assert Kind.STATE not in {event.kind for event in events}
+    events = marlin.LANGUAGE.parser().feed(b"".join([*lines[:2], b"o?k\n", *lines[3:]]))
+    assert events[-1] == Event(Kind.ACCEPTED, "#25")
+
+
+def test_a_stop_of_marlin_is_the_answer_to_what_it_refused() -> None:
+    stopped = b"Error:Printer stopped due to errors. Fix the error and use M999 to restart.\n"
+    *_, refused = marlin.LANGUAGE.parser().feed(stopped + b"ok\n#8\n")
+    assert (refused.kind, refused.tag, refused.text) == (Kind.REFUSED, "#8", marlin.STOPPED)
+    *_, killed = marlin.LANGUAGE.parser().feed(SAID["marlin"][-1])
+    assert (killed.kind, killed.text) == (Kind.ALARM, marlin.KILLED)
 
 
 def test_a_dobot_says_how_its_motors_are_released() -> None:

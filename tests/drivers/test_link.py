@@ -16,6 +16,7 @@ from genba.drivers.protocols import language_names, load_language
 from genba.drivers.virtual.controller import ControllerLine, load_controller
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.grbl import VirtualGrbl
+from genba.drivers.virtual.marlin import VirtualMarlin
 from genba.drivers.virtual.process import TwinProcess
 from genba.drivers.virtual.sim_port import SimPort
 from genba.drivers.virtual.uarm import ENCODER, VirtualUArm
@@ -33,7 +34,7 @@ class Bench:
         self.line = ControllerLine(self.controller, faults=faults)
         self.port = SimPort("sim", self.line, 115_200, virtual_time=True)
         self.link = Link(self.port, load_language(name))
-        self.scale = math.radians(1.0) if name == "grbl" else 1.0
+        self.scale = math.radians(1.0) if name in {"grbl", "marlin"} else 1.0
         self.home = self.link.connect().joints if connect else ()
 
     def true(self) -> list[float]:
@@ -212,7 +213,7 @@ def test_a_controller_at_another_rate_is_silent(name: str) -> None:
         link.connect()
 
 
-@pytest.mark.parametrize("name", ["grbl", "uarm"])
+@pytest.mark.parametrize("name", ["grbl", "marlin", "uarm"])
 def test_a_controller_that_restarts_is_noticed(name: str) -> None:
     bench = Bench(name)
     bench.link.move(bench.aim(0.5), 1.0)
@@ -287,6 +288,36 @@ def test_after_an_alarm_of_its_limits_grbl_is_stopped_and_cleared() -> None:
     assert bench.link.move((-0.2, 0.0, 0.0), 1.0)
 
 
+def test_a_marlin_that_stopped_refuses_motions_and_one_that_was_killed_is_not_said_to_stand() -> None:
+    bench = Bench("marlin")
+    assert isinstance(bench.controller, VirtualMarlin)
+    bench.controller.stop()
+    bench.link.move(bench.aim(0.3), 1.0)
+    bench.wait(0.2)
+    (refusal,) = bench.link.collect()
+    assert (refusal.kind, "clear it" in refusal.text) == (Kind.REFUSED, True)
+    bench.link.clear()
+    bench.link.move(bench.aim(0.3), 0.5)
+    bench.wait(1.0)
+    assert bench.link.state().joints == pytest.approx(bench.aim(0.3), abs=NEAR)
+    bench.port.write(b"M112\n")
+    bench.wait(0.1)
+    with pytest.raises(SafetyError, match=r"raised a shutdown .*press its reset button"):
+        bench.link.state()
+    assert not bench.link.halt().confirmed
+    bench.line._say(bench.controller.power_on(), bench.line.now)
+    bench.wait(0.2)
+    assert bench.link.connect().activity is Activity.IDLE
+
+
+def test_a_marlin_that_homes_is_asked_nothing_meanwhile() -> None:
+    bench = Bench("marlin")
+    before = bench.link.statistics.requests
+    assert bench.link.home().joints == pytest.approx([-math.pi] * 3, abs=1e-4)
+    assert bench.link.statistics.requests == before + 2
+    assert bench.link.statistics.timeouts == 0
+
+
 def test_a_program_is_streamed_within_the_receive_buffer_and_stopped_at_the_first_refusal() -> None:
     bench = Bench("grbl")
     assert isinstance(bench.controller, VirtualGrbl)
@@ -332,8 +363,8 @@ def test_a_bare_controller_is_a_port_by_its_language(name: str) -> None:
 
 
 def test_an_unknown_controller_is_refused_by_a_list() -> None:
-    with pytest.raises(UnknownNameError, match="dobot, grbl, uarm"):
-        load_controller("marlin")
+    with pytest.raises(UnknownNameError, match="dobot, grbl, marlin, uarm"):
+        load_controller("marlyn")
 
 
 @every

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from genba.drivers.language import Kind
 from genba.drivers.protocols import language_names, load_language
 from genba.drivers.protocols._dobot_frames import frame
-from genba.drivers.virtual.controller import ControllerLine, load_controller
+from genba.drivers.virtual.controller import Controller, ControllerLine, load_controller
 from genba.drivers.virtual.grbl import VirtualGrbl
+from genba.drivers.virtual.marlin import VirtualMarlin
 from genba.drivers.virtual.planner import PERIOD, Planner
 from genba.drivers.virtual.uarm import VirtualUArm
 
@@ -22,9 +23,8 @@ every = pytest.mark.parametrize("name", language_names())
 class Wire:
     """A virtual controller that is talked to by hand."""
 
-    def __init__(self, controller: object) -> None:
-        assert isinstance(controller, VirtualGrbl | VirtualUArm) or type(controller).__name__ == "VirtualDobot"
-        self.line = ControllerLine(controller)  # type: ignore[arg-type]
+    def __init__(self, controller: Controller) -> None:
+        self.line = ControllerLine(controller)
         self.line.take(0.1)
 
     def ask(self, data: bytes | str, wait: float = 0.1) -> bytes:
@@ -42,6 +42,11 @@ class Wire:
 @pytest.fixture
 def grbl() -> Wire:
     return Wire(VirtualGrbl())
+
+
+@pytest.fixture
+def marlin() -> Wire:
+    return Wire(VirtualMarlin())
 
 
 @pytest.fixture
@@ -129,6 +134,112 @@ def test_grbl_answers_when_its_planner_has_room(grbl: Wire) -> None:
     assert grbl.ask(program, 0.2).count(b"ok") == 11
     assert grbl.ask(program, 0.2).count(b"ok") == 4
     assert grbl.ask("", 2.0).count(b"ok") in {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("M400\n", ["ok"]), ("\n", []), ("M105\n", ["ok T:0"]), ("M118 #25\n", ["#25", "ok"]),
+        ("M118 E1 hello\n", ["echo:hello", "ok"]),
+        ("M114\n", ["X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0", "ok"]),
+        ("g1 X1\n", ['echo:Unknown command: "g1 X1"', "ok"]),
+        ("M9999 ; no such\n", ['echo:Unknown command: "M9999"', "ok"]), ("M410\n", []), ("N3 T0*57\n",
+         ["Error:Line Number is not Last Line Number+1, Last Line: 0", "Resend: 1", "ok"]),
+        ("N1 M400\n", ["Error:No Checksum with line number, Last Line: 0", "Resend: 1", "ok"]),
+        ("N1 M400*1\n", ["Error:checksum mismatch, Last Line: 0", "Resend: 1", "ok"]),
+        ("N0 M110 N41*72\nM400\n", ["ok", "ok"]), ("M999\n", ["Resend: 1", "ok", "ok"]), ("M999 S1\n", ["ok"]),
+        ("M211\n", ["echo:Soft endstops: On  Min:  X-180.00 Y-180.00 Z-180.00   Max:  X180.00 Y180.00 Z180.00", "ok"]),
+    ],
+)  # fmt: skip
+def test_every_line_is_obeyed_or_asked_for_again_by_marlin(marlin: Wire, asked: str, answer: list[str]) -> None:
+    assert marlin.lines(asked) == [*answer, ""]
+
+
+def test_marlin_says_what_it_is_and_how_it_is_set(marlin: Wire) -> None:
+    assert marlin.lines("M115\n")[0].startswith("FIRMWARE_NAME:Marlin 2.1.2 ")
+    assert marlin.lines("M92 X80 Y80\nM503\n")[1:3] == ["echo:; Steps per unit:", "echo: M92 X80.00 Y80.00 Z250.00"]
+    assert "Cap:EMERGENCY_PARSER:1" in marlin.lines("M115\n")
+    powered = marlin.line.controller.power_on()
+    assert powered[0] == b"start\n"
+
+
+def test_marlin_tells_apart_where_it_is_and_where_it_was_told_to_go(marlin: Wire) -> None:
+    assert marlin.lines("G1 X90 F3000\n", 0.05) == ["ok", ""]
+    real, _, planned, *_ = marlin.lines("M114 R\nM114\n", 0.02)
+    assert real.startswith("X:0.00 ")  # a first motion waits for others
+    assert planned == "X:90.00 Y:0.00 Z:0.00 E:0.00 Count X:22500 Y:0 Z:0"
+    marlin.ask("", 1.0)
+    (real, *_) = marlin.lines("M114 R\n", 0.02)
+    assert 20.0 < float(real[2:].split()[0]) < 70.0
+    assert marlin.lines("M400\n", 0.5) == [""]
+    assert marlin.lines("M118 late\n", 2.0) == ["ok", "late", "ok", ""]
+    assert marlin.lines("M114 R\n")[0] == planned
+    blind = Wire(VirtualMarlin(realtime=False))
+    blind.ask("G1 X90 F3000\n", 0.5)
+    assert blind.lines("M114 R\n")[0] == planned
+
+
+def test_marlin_stops_dead_for_a_second_and_then_stands_where_it_is(marlin: Wire) -> None:
+    marlin.ask("G1 X90 F3000\nG1 X0\n", 1.0)
+    assert marlin.lines("N7 M410*1\nM114\n", 0.9) == ["Error:Line Number is not Last Line Number+1, Last Line: 0",
+                                                       "Resend: 1", "ok", ""]  # fmt: skip
+    marlin.ask("", 0.2)
+    stands = marlin.line.controller.planner.positions[0]
+    assert 20.0 < stands < 70.0
+    assert marlin.lines("M114\n")[0].startswith(f"X:{stands:.2f} ")
+    assert not marlin.line.controller.planner.moving
+
+
+def test_marlin_homes_in_its_own_time_and_then_keeps_its_soft_endstops(marlin: Wire) -> None:
+    assert marlin.lines("G1 X200 F18000\nM400\n", 3.0) == ["ok", "ok", ""]  # they count only once it is homed
+    assert "X:200.00" in marlin.lines("M114 R\n")[0]
+    assert marlin.lines("G28\nM118 homed\n", 3.0) == ["echo:busy: processing", ""]
+    *_, place, done, said, _, _ = marlin.lines("", 8.0)
+    assert (place, done, said) == (
+        "X:-180.00 Y:-180.00 Z:-180.00 E:0.00 Count X:-45000 Y:-45000 Z:-45000",
+        "ok",
+        "homed",
+    )
+    marlin.ask("G1 X-200 Y900 F18000\n", 5.0)
+    assert marlin.line.controller.planner.positions[:2] == [-180.0, 180.0]
+    marlin.ask("M211 S0\nG1 X-200\n", 5.0)
+    assert marlin.line.controller.planner.positions[0] == -200.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "cause"), [("G1 X90 F600\nM112\n", "M112 Shutdown"), ("G28\nM410\n", "Homing Failed")]
+)
+def test_a_marlin_that_is_killed_hears_nothing_until_it_is_switched_on_again(
+    marlin: Wire, asked: str, cause: str
+) -> None:
+    assert marlin.lines(asked, 1.5)[-3:] == [f"echo:{cause}", "Error:Printer halted. kill() called!", ""]
+    assert isinstance(marlin.line.controller, VirtualMarlin)
+    assert not marlin.line.controller.attached
+    assert marlin.lines("M999\nM114\n") == [""]
+    assert marlin.line.controller.power_on()[0] == b"start\n"
+    assert marlin.lines("M400\n") == ["ok", ""]
+
+
+def test_a_marlin_that_stopped_refuses_motions_until_it_is_told_to_go_on(marlin: Wire) -> None:
+    assert isinstance(marlin.line.controller, VirtualMarlin)
+    marlin.line.controller.stop()
+    (refused, *rest) = marlin.lines("G1 X90 F3000\n", 1.0)
+    assert refused.startswith("Error:Printer stopped due to errors.")
+    assert (rest, marlin.line.controller.planner.positions[0]) == (["ok", ""], 0.0)
+    marlin.ask("M999 S1\nG1 X90\n", 4.0)
+    assert marlin.line.controller.planner.positions[0] == 90.0
+
+
+def test_the_motors_of_marlin_let_go_after_two_minutes_unless_that_is_forbidden(marlin: Wire) -> None:
+    assert isinstance(marlin.line.controller, VirtualMarlin)
+    marlin.ask("M17\n", 119.0)
+    assert marlin.line.controller.attached
+    marlin.ask("", 2.0)
+    assert not marlin.line.controller.attached
+    marlin.ask("M84 S0\nM17\n", 200.0)
+    assert marlin.line.controller.attached
+    marlin.ask("M84\n")
+    assert not marlin.line.controller.attached
 
 
 def test_the_uarm_answers_motions_when_it_stands_and_questions_at_once(uarm: Wire) -> None:
@@ -266,19 +377,20 @@ def test_an_answer_takes_its_time_on_the_wire(name: str) -> None:
     line = ControllerLine(load_controller(name))
     line.take(1.0)
     request = load_language(name).poll(1)[0].data
+    first = len(request.split(b"\n")[0]) + 1 if request.count(b"\n") > 1 else len(request)  # the rest waits behind it
     line.receive(request, 1.0)
     came = b""
     now = 1.0
     while not came:
         now += 1e-4
         came = line.take(now)
-    assert now - 1.0 >= (len(request) + len(came)) * 10.0 / 115_200
-    assert now - 1.0 <= (len(request) + len(came)) * 10.0 / 115_200 + PERIOD
+    assert now - 1.0 >= (first + len(came)) * 10.0 / 115_200
+    assert now - 1.0 <= (first + len(came)) * 10.0 / 115_200 + PERIOD
 
 
 COMMANDS = st.sampled_from(
     [b"$X\n", b"$H\n", b"!", b"~", b"\x18", b"?", b"\x85", b"$J=G91 X5 F900\n", b"G1 X9 F600\n", b"G4 P0.1\n",
-     b"$SLP\n",
+     b"$SLP\n", b"G28\n", b"M410\n", b"N1 G1 X9*1\n", b"G4 P100\n", b"M84\n", b"M400\n", b"G91\n", b"M999\n",
      b"#1 G0 X200 Y50 Z120 F9000\n", b"#2 M2019\n", b"#3 G2205 S1 R2 H3 F100\n", b"@", b"P2220\n", b"#", b"#\n",
      frame(84, 3, struct.pack("<B4f", 2, 200.0, 20.0, 10.0, 0.0)), frame(242, 1), frame(245, 1), frame(240, 1),
      frame(31, 3, bytes(4)), frame(80, 3, struct.pack("<8f", *[math.nan] * 8)),
@@ -295,6 +407,8 @@ def test_a_controller_survives_any_talk_and_answers_afterwards(name: str, talk: 
     for data in talk:
         wire.ask(data, 0.05)
     assert all(map(math.isfinite, wire.line.controller.planner.positions))
+    if vars(wire.line.controller).get("_killed"):  # nothing but its button brings it back
+        wire.line.controller.power_on()
     language = load_language(name)
     wire.ask(bytes(300) + b"\n", 0.2)
     for request in (*language.reset(1), *language.clear(2)):
