@@ -34,6 +34,7 @@ ABSOLUTE = 1  # a path's points count from the base
 # mm/s^2, mm/s, ms and "real time": a path is begun at once and planned on as its points come.
 PATH_ACCELERATION, PATH_CORNER, PATH_PERIOD, REAL_TIME = 200.0, 100.0, 10.0, 1
 SLOWEST, FASTEST = 1.0, 200.0  # mm/s on a path
+CATCHING_UP = 2.0  # times the speed of a line; at its own, what a change of direction costs is never made up for
 
 
 class Code(IntEnum):
@@ -224,7 +225,7 @@ class Dobot:
         checked_move(start, goal, duration, letters, exact=True)
         if len(goal) == ARM:
             here, there = tip((*start, 0.0))[:3], tip((*goal, 0.0))[:3]
-            speed = min(max(math.dist(here, there) * 1e3 / duration, SLOWEST), FASTEST)
+            speed = min(max(CATCHING_UP * math.dist(here, there) * 1e3 / duration, SLOWEST), FASTEST)
             return (_request(Code.PATH, QUEUED, struct.pack("<B4f", ABSOLUTE, *(v * 1e3 for v in there), speed)),)
         way = max(abs(g - s) for s, g in zip(start, goal, strict=True))
         ratio = min(max(100.0 * math.degrees(way) / duration / TOP_SPEED, 1.0), 100.0)

@@ -78,6 +78,21 @@ def test_connecting_and_arming_move_nothing(robot: RobotDescription, line: Contr
     assert line.controller.joints == pytest.approx(before, abs=0.002)
 
 
+def test_an_arm_that_turns_back_again_and_again_falls_no_farther_behind(arm: ControllerArm) -> None:
+    robot, guide = arm.robot, Guide(arm)
+    guide.move_to((*robot.home, robot.gripper.open))
+    there = tuple(min(q + 0.5, joint.upper) for q, joint in zip(robot.home, robot.joints, strict=True))
+    gaps = []
+    for swing in range(16):
+        goal = robot.home if swing % 2 else there
+        gap = 0.0
+        for _ in range(20):
+            guide.toward((*goal, robot.gripper.open))
+            gap = max(gap, *(abs(t - m) for t, m in zip(guide.target[:-1], guide.measured[:-1], strict=True)))
+        gaps.append(gap)
+    assert max(gaps[-4:]) < 1.2 * max(gaps[:4])
+
+
 def test_a_program_that_dies_leaves_at_most_the_look_ahead(arm: ControllerArm, line: ControllerLine) -> None:
     robot, guide = arm.robot, Guide(arm)
     for _ in range(12):
