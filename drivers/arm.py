@@ -52,11 +52,13 @@ class StopReport:
         confirmed: Whether every joint was read back standing still with its goal where it stands.
         positions: Where the joints and the gripper stand, rad, as far as they answered.
         text: One line for people.
+        lost: Why nobody could be told to stop; empty where the arm was there.
     """
 
     confirmed: bool
     positions: Vector
     text: str
+    lost: str = ""
 
 
 class BenchArm:
@@ -247,7 +249,8 @@ class BenchArm:
             return self._stop(driven=before in ("armed", "stopped"))
         except BusError as error:
             log.info("stop not confirmed: %s", error)  # the report says so, and whoever asked for the stop tells
-            return StopReport(confirmed=False, positions=self._watch.positions, text=f"STOP NOT CONFIRMED: {error}")
+            text, lost = f"STOP NOT CONFIRMED: {error}", str(error) if isinstance(error, LinkLostError) else ""
+            return StopReport(confirmed=False, positions=self._watch.positions, text=text, lost=lost)
 
     def _stop(self, *, driven: bool) -> StopReport:
         clock = self.bus.port.clock

@@ -162,7 +162,8 @@ class ControllerArm:
             report = self.bus.halt()
         except BusError as error:
             log.info("stop not confirmed: %s", error)  # the report says so, and whoever asked for the stop tells
-            return StopReport(confirmed=False, positions=(), text=f"STOP NOT CONFIRMED: {error}")
+            text, lost = f"STOP NOT CONFIRMED: {error}", str(error) if isinstance(error, LinkLostError) else ""
+            return StopReport(confirmed=False, positions=(), text=text, lost=lost)
         if not report.confirmed:
             return StopReport(confirmed=False, positions=(), text=f"STOP NOT CONFIRMED: {report.text}")
         return StopReport(confirmed=True, positions=self._here(report.joints), text="stopped, holding")

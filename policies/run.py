@@ -18,7 +18,7 @@ import numpy as np
 from ..robots.controller import make_controller
 from ..robots.description import RobotDescription
 from ..robots.envelope import SafetyEnvelope
-from ..robots.errors import GenbaError, RefusedError, SafetyError
+from ..robots.errors import BusError, GenbaError, RefusedError, SafetyError
 from ..robots.kinematics import Kinematics
 from ..robots.recorder import Recorder
 from ..robots.state import Arm
@@ -44,6 +44,18 @@ class Stop(Protocol):
     @property
     def confirmed(self) -> bool:
         """Whether standstill was read back."""
+
+    @property
+    def lost(self) -> str:
+        """Why nobody could be told to stop; empty where the arm was there."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Unheard:
+    """A stop that came to nothing."""
+
+    confirmed: bool = False
+    lost: str = ""
 
 
 @runtime_checkable
@@ -158,7 +170,10 @@ class PolicyRun:
         except BaseException:
             self._stop()
             raise
-        confirmed = self._stop()
+        stop = self._stop()
+        confirmed = None if stop is None else stop.confirmed
+        if stop is not None and stop.lost and exit_code in (OK, INTERRUPTED):
+            stopped, exit_code = f"{stopped}; {stop.lost}".removeprefix("; "), BusError.exit_code
         if confirmed is False:
             stopped = f"{stopped}; the arm did not confirm its stop: cut its power".removeprefix("; ")
             exit_code = UNSAFE if exit_code in (OK, INTERRUPTED) else exit_code
@@ -232,18 +247,18 @@ class PolicyRun:
             failed_terms=() if success else tuple(n for n, term in self._judge.terms.items() if not term.get("ok")),
         )
 
-    def _stop(self) -> bool | None:
+    def _stop(self) -> Stop | None:
         """Stop the arm if it can be told to; more presses of Ctrl-C do not keep it from being stopped."""
         if not isinstance(self.arm, Stoppable):
             return None
         for _ in range(STOP_TRIES):
             try:
-                return self.arm.stop().confirmed
+                return self.arm.stop()
             except KeyboardInterrupt:
                 continue
             except GenbaError as error:
                 logger.error("stop failed: %s", error)  # noqa: TRY400 - one line for the operator
-        return False
+        return _Unheard()
 
     def _report(self, stopped: str, confirmed: bool | None, exit_code: int) -> RunReport:
         judged = [row for row in self._episodes if row.success is not None]

@@ -1,7 +1,8 @@
-"""What every test may rely on: Hypothesis without time limits, for a loaded machine is not a fault, and one policy."""
+"""What every test may rely on: Hypothesis without time limits, for a loaded machine is not a fault, and policies."""
 
 import signal
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,3 +55,40 @@ def proportional() -> "PolicyBundle":
         provenance=Provenance(command="none", algorithm="by hand", seed=0, steps=0, seconds=0.0, versions=()),
     )
     return assemble(run, {"layer0.weight": weight, "layer0.bias": np.zeros(4, dtype=np.float32)})
+
+
+@pytest.fixture
+def bowing() -> "Callable[[str], PolicyBundle]":
+    """Policies of one layer, by arm: each joint goes to a place of its own off home and stays there."""
+
+    def make(name: str) -> "PolicyBundle":
+        from genba.envs.tasks import load_task
+        from genba.policies.manifest import Control, Normalisation, Provenance, TaskInfo
+        from genba.policies.pack import Layers, TrainingRun, assemble
+        from genba.robots.description import load_robot
+        from genba.robots.features import Feature
+        from genba.robots.success import goal_vector
+
+        robot = load_robot(name)
+        task = load_task("TeachPoint")(robot, robot.tolerance)
+        n = len(robot.joints)
+        x, y, z, yaw = task.sample_pose(np.random.default_rng(5))
+        goals = [
+            q + (0.2 if q < 0.5 * (j.lower + j.upper) else -0.2) for q, j in zip(robot.home, robot.joints, strict=True)
+        ]
+        run = TrainingRun(
+            task=TaskInfo(name="TeachPoint", tolerance=robot.tolerance, max_steps=40),
+            robot=name,
+            control=Control(mode="joint_delta", rate_hz=robot.control_rate_hz, gripper=False),
+            spec=task.spec(),
+            features=(Feature("field", "joint_positions"),),
+            normalisation=Normalisation(mean=tuple(goals), std=(1.0,) * n),
+            network=Layers(layers=("actor.mu",), activation="relu", squash="clip"),
+            success=task.success,
+            taught_points=(goal_vector((x, y, z), yaw, 1),),
+            provenance=Provenance(command="none", algorithm="by hand", seed=0, steps=0, seconds=0.0, versions=()),
+        )
+        gain = -0.25 / robot.joint_step * np.eye(n, dtype=np.float32)
+        return assemble(run, {"layer0.weight": gain, "layer0.bias": np.zeros(n, dtype=np.float32)})
+
+    return make

@@ -64,6 +64,7 @@ class Stopped:
     """What a stop says."""
 
     confirmed: bool
+    lost: str = ""
 
 
 @pytest.fixture
@@ -159,6 +160,15 @@ def test_a_stop_that_is_not_confirmed_is_said(bundle: PolicyBundle, arm: Perfect
     report = run_bundle(still(bundle), arm, episodes=1, max_steps=5)
     assert (report.stop_confirmed, report.exit_code) == (False, 2)
     assert "cut its power" in report.stopped
+
+
+def test_a_stop_for_which_nobody_was_there_is_a_lost_port_and_no_broken_limit(
+    bundle: PolicyBundle, arm: PerfectArm, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(PerfectArm, "stop", lambda self: Stopped(confirmed=False, lost="port COM5 is gone: check it"))
+    report = run_bundle(still(bundle), arm, episodes=1, max_steps=5)
+    assert (report.stop_confirmed, report.exit_code) == (False, 4)
+    assert report.stopped == "port COM5 is gone: check it; the arm did not confirm its stop: cut its power"
 
 
 def test_values_never_seen_in_training_hold_the_arm_by_name(bundle: PolicyBundle, arm: PerfectArm) -> None:
