@@ -29,8 +29,9 @@ pytestmark = [
         (["--robot", "koch"], ["lerobot_bus.py", "dynamixel"]),
         (["--robot", "so101"], ["st3215_client.py"]),
         (["--controller", "dobot"], ["pydobot_client.py"]),
+        (["--controller", "marlin"], ["marlin_host_client.py"]),
     ],
-    ids=["lerobot feetech", "lerobot dynamixel", "st3215", "pydobot"],
+    ids=["lerobot feetech", "lerobot dynamixel", "st3215", "pydobot", "marlin-host"],
 )
 def test_a_client_is_served_unchanged(twin: list[str], program: list[str]) -> None:
     with TwinProcess((*twin, "--serve", "pty"), command=("-m", "genba.drivers.virtual.serve")) as served:
