@@ -33,6 +33,7 @@ class Fitting:
         open_by: How much wider than the part the fingers are when approaching and letting go, m.
         press: How far the tool's target may lie below the tool, m.
         aim: How far from the axis the tool may be when it goes down, m.
+        square: How far askew the part may be then, rad.
         deep: How far above its seat the part may be to be let go, m.
         gain: Share of the remaining way asked for in one tick.
         search: Radius of the circle on which a part is moved that does not drop in, m.
@@ -49,6 +50,7 @@ class Fitting:
     open_by: float = 0.018
     press: float = 0.0007
     aim: float = 0.0004
+    square: float = 0.003
     deep: float = 0.0008
     gain: float = 0.18
     search: float = 0.0004
@@ -188,7 +190,8 @@ def _carry(
     off = np.hypot(to_seat[:, 0], to_seat[:, 1])
     way = seat - sent - (at - fields["tcp_position"])
     turn = turn_to(robot, fields, fields["seat_yaw"], symmetry, at=seat)
-    missed = np.maximum(np.clip((off - aim) / aim, 0.0, 1.0), np.clip((np.abs(turn) - 0.003) / 0.006, 0.0, 1.0))
+    askew = np.clip((np.abs(turn) - f.square) / max(f.square, 0.006), 0.0, 1.0)
+    missed = np.maximum(np.clip((off - aim) / aim, 0.0, 1.0), askew)
     lift = missed * (f.depth + 0.4 * f.clear) + np.clip(12.0 * (off - aim), 0.0, 0.6 * f.clear)
     inside = (high < f.depth - 0.001) & (off < (0.006 if centred else 0.010))
     way[:, 2] += np.where(inside, 0.0, lift)

@@ -57,7 +57,9 @@ STEEL: Colour = (0.36, 0.42, 0.52, 1.0)
 AMBER: Colour = (0.95, 0.62, 0.10, 1.0)
 BLUE: Colour = (0.22, 0.50, 0.80, 1.0)
 GROUND: Colour = (0.30, 0.32, 0.36, 1.0)
-FITTING = Fitting(grip_above=0.0215, depth=THICKNESS + 0.001, socket=PIN + 0.002, travel=0.080)
+FITTING = Fitting(
+    grip_above=0.0215, depth=THICKNESS + 0.001, socket=PIN + 0.002, travel=0.080, aim=0.0008, square=0.010
+)
 
 
 class GearMesh(Task):

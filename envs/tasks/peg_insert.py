@@ -49,7 +49,7 @@ MAX_FORCE = 20.0  # N
 PEG_FRICTION = 1.0  # its head is knurled; times the block's 0.12, oiled steel
 AMBER: Colour = (0.95, 0.62, 0.10, 1.0)
 GROUND: Colour = (0.30, 0.32, 0.36, 1.0)
-FITTING = Fitting(grip_above=0.014, depth=DEPTH, socket=SOCKET + 0.002, travel=0.085)
+FITTING = Fitting(grip_above=0.014, depth=DEPTH, socket=SOCKET + 0.002, travel=0.085, aim=0.0008, square=0.010)
 
 
 class PegInsert(Task):
