@@ -166,6 +166,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Run a policy on an arm, real or virtual."""
     from contextlib import ExitStack, closing
 
+    from .drivers.cameras import Cameras
     from .drivers.opening import open_arm
     from .drivers.senses import RemoteSense
     from .drivers.wired import bus_of
@@ -182,10 +183,14 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     if options.record is not None:
         _check_writable(options.record)
     recorder = Recorder(robot) if options.record else None
+    eyes = bundle.manifest.eyes
+    sizes = {view.name: (eyes.height, eyes.width) for view in eyes.views} if eyes else {}
     with ExitStack() as stack:
+        named = dict(options.camera)
+        cameras = stack.enter_context(Cameras(named, sizes)) if sizes or named else None
         senses = [stack.enter_context(RemoteSense(url)) for url in options.sense]
         arm = stack.enter_context(closing(open_arm(robot, options.port, options.calibration)))
-        work = PolicyRun(bundle, arm, senses=senses, recorder=recorder, seed=options.seed)
+        work = PolicyRun(bundle, arm, senses=senses, cameras=cameras, recorder=recorder, seed=options.seed)
         arm.connect()
         arm.arm()
         with progress_bar(options.episodes, "run", quiet=options.json) as advance:
@@ -222,11 +227,21 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", help="file, or name of a shipped policy")
     parser.add_argument("--port", required=True, help="serial port, pyserial URL or genba-sim://ROBOT")
     parser.add_argument("--sense", action="append", default=[], metavar="URL", help="what measures beside the arm")
+    parser.add_argument(
+        "--camera", action="append", default=[], type=_pair, metavar="NAME=DEVICE", help="what a policy looks through"
+    )
     parser.add_argument("--episodes", type=positive, default=1)
     parser.add_argument("--seed", type=natural, default=0, help="of the first episode, for senses that lay out a world")
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="of this unit; its usual place if not given")
     parser.add_argument("--record", type=Path, metavar="FILE.npz", help="write every tick")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, device = text.partition("=")
+    if not (name and sign and device):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DEVICE, such as front=0")
+    return name, device
 
 
 def twin(options: argparse.Namespace) -> tuple[str, int]:

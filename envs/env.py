@@ -313,6 +313,10 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         chosen: npt.NDArray[np.float32] = actions[0].astype(np.float32)
         return chosen
 
+    def behind(self) -> Observation:
+        """The whole state behind the present pictures, where they show it without error; for labels, not for acting."""
+        return self.spec_.pack({**self.station.values, **self.task.shown(self.cell)})
+
     def fields(self, batch: Mapping[str, npt.NDArray[np.floating]]) -> dict[str, npt.NDArray[np.float64]]:
         """Cut batched observation and goal vectors into named float64 fields."""
         found: dict[str, npt.NDArray[np.float64]] = {}

@@ -169,12 +169,13 @@ class PartsTask(Task):
         self._tool = truth.measured.position
         self.note(cell, truth)
         k: int = self.memory["current"]
-        gone = (
-            self._tool[2] - poses[k][0][2] > LEFT_BY
-            or hypot(self._tool[0] - poses[k][0][0], self._tool[1] - poses[k][0][1]) > 2.0 * LEFT_BY
-        )
-        if seated[k] and gone:
+        if seated[k] and self.left(k):
             self.memory["current"] = self.choose(cell, seated)
+
+    def left(self, k: int) -> bool:
+        """Whether the hand has gone away from part k."""
+        x, y, z = self._poses[k][0]
+        return self._tool[2] - z > LEFT_BY or hypot(self._tool[0] - x, self._tool[1] - y) > 2.0 * LEFT_BY
 
     def _measure_motion(self, poses: list[tuple[Triple, Quaternion]]) -> None:
         """Greatest speed and spin of any part over the last tick.
@@ -194,10 +195,14 @@ class PartsTask(Task):
     def sensed(self, cell: Cell) -> dict[str, Vector]:
         """True values of `sensed_fields`."""
         k: int = self.memory["current"]
+        return self.fields_of(k, self.memory["seats"][k])
+
+    def fields_of(self, k: int, seat: Seat) -> dict[str, Vector]:
+        """True values of `sensed_fields` if it were the turn of part k and this its seat."""
         part = self.parts[k]
         position, orientation = self._poses[k]
         yaw, _ = yaw_and_tilt(orientation, self.symmetry)
-        x, y, z, seat_yaw = self.memory["seats"][k]
+        x, y, z, seat_yaw = seat
         s = self.symmetry
         seated = self.memory["seated"]
         return {

@@ -262,6 +262,14 @@ class Task(ABC):
         """True values of `sensed_fields`; noise and delay are added by the sense."""
         return {}
 
+    def shown(self, cell: Cell) -> dict[str, Vector]:
+        """What pictures of this moment tell of `sensed_fields`, to label them with; the true values by default.
+
+        A task overrides it where the cell's controller knows what nobody can see, such as which of two parts that look
+        alike is meant.
+        """
+        return self.sensed(cell)
+
     @classmethod
     @abstractmethod
     def expert(cls, robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:

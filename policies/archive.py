@@ -3,6 +3,7 @@
     policy.genba   zip, members stored with fixed timestamps, so equal policies are equal files
       manifest.json         what the policy is and where it may run   <= 4 MB, nesting <= 16
       weights.safetensors   float32 arrays, nothing executable        <= 64 MB
+      pictures.safetensors  uint8 arrays; of a policy with eyes only  <= 16 MB
 
 Sizes are checked before anything is inflated or allocated. There is no pickle on this path: it could run code.
 """
@@ -25,36 +26,52 @@ from ..robots.errors import RefusedError
 
 MANIFEST: Final = "manifest.json"
 WEIGHTS: Final = "weights.safetensors"
+PICTURES: Final = "pictures.safetensors"
 MAX_MANIFEST_BYTES: Final = 4_000_000
 MAX_WEIGHTS_BYTES: Final = 64_000_000
+MAX_PICTURES_BYTES: Final = 16_000_000
 MAX_HEADER_BYTES: Final = 100_000
 MAX_RATIO: Final = 100
 MAX_DEPTH: Final = 16
 MAX_TEXT: Final = 2000
 
-_LIMITS: Final = {MANIFEST: MAX_MANIFEST_BYTES, WEIGHTS: MAX_WEIGHTS_BYTES}
+_LIMITS: Final = {MANIFEST: MAX_MANIFEST_BYTES, WEIGHTS: MAX_WEIGHTS_BYTES, PICTURES: MAX_PICTURES_BYTES}
+_ALWAYS: Final = (MANIFEST, WEIGHTS)
 _CURE: Final = "make it again with `genba pack RUN_DIR`"
 _PICKLE_NAMES: Final = (".pkl", ".pickle", ".pth", ".pt", ".npy", ".joblib", ".dill")
 
 
-def write_archive(path: Path, manifest: Mapping[str, object], weights: Mapping[str, NDArray[np.float32]]) -> None:
+def write_archive(
+    path: Path,
+    manifest: Mapping[str, object],
+    weights: Mapping[str, NDArray[np.float32]],
+    pictures: Mapping[str, NDArray[np.uint8]] | None = None,
+) -> None:
     """Write a bundle in one step: after a crash there is the old file or the new one, never half of one.
 
     Args:
         path: Where it goes; its folder is made if need be.
         manifest: JSON object.
         weights: Arrays by name.
+        pictures: Arrays by name; the member is left out without any.
     """
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
-    tensors = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    members = [(MANIFEST, text), (WEIGHTS, pack_arrays(weights))]
+    if pictures:
+        members.append((PICTURES, pack_arrays(pictures)))
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in ((MANIFEST, text), (WEIGHTS, safetensors.numpy.save(tensors))):
+        for name, content in members:
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             info.create_system = 3
             info.external_attr = 0o644 << 16
             archive.writestr(info, content)
     write_atomically(path, buffer.getvalue())
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as safetensors."""
+    return safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -73,17 +90,17 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def read_archive(path: Path) -> tuple[dict[str, Any], bytes]:
-    """Read a bundle's two members and nothing else.
+def read_archive(path: Path) -> tuple[dict[str, Any], bytes, bytes]:
+    """Read a bundle's members and nothing else.
 
     Args:
         path: The file.
 
     Returns:
-        The parsed manifest and the raw bytes of the weights.
+        The parsed manifest and the raw bytes of weights and pictures, the latter empty where there are none.
 
     Raises:
-        RefusedError: If the file is missing, cut short, holds anything but the two members, is larger than its
+        RefusedError: If the file is missing, cut short, holds anything but its members, is larger than its
             limits, or contains a pickle.
     """
     try:
@@ -102,14 +119,14 @@ def read_archive(path: Path) -> tuple[dict[str, Any], bytes]:
     try:
         with zipfile.ZipFile(BytesIO(raw)) as archive:
             _check_members(path, archive)
-            members = {name: _read_member(path, archive, name) for name in (MANIFEST, WEIGHTS)}
+            members = {name: _read_member(path, archive, name) for name in archive.namelist()}
     except RefusedError:
         raise
     except Exception as error:
         # zipfile has half a dozen kinds for a damaged file and zlib.error is a plain Exception; whatever it raises,
         # nothing may reach a technician as a traceback.
         raise RefusedError(f"{path}: damaged or cut short ({error}); {_CURE}") from error
-    return parse_json(members[MANIFEST], f"{path}: {MANIFEST}"), members[WEIGHTS]
+    return parse_json(members[MANIFEST], f"{path}: {MANIFEST}"), members[WEIGHTS], members.get(PICTURES, b"")
 
 
 def _is_pickle(content: bytes) -> bool:
@@ -125,7 +142,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
             raise RefusedError(f"{path}: member {name!r} may be a pickle, which could run code; {_CURE}")
         if name not in _LIMITS:
             cure = "an SB3 model goes through `genba pack`" if name == "data" else _CURE
-            raise RefusedError(f"{path}: unknown member {name!r}; a bundle holds {MANIFEST} and {WEIGHTS}; {cure}")
+            raise RefusedError(f"{path}: unknown member {name!r}; a bundle holds {', '.join(_LIMITS)}; {cure}")
         if names.count(name) > 1:
             raise RefusedError(f"{path}: member {name!r} is there twice; {_CURE}")
         if info.flag_bits & 0x1:
@@ -134,7 +151,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
             raise RefusedError(f"{path}: member {name!r} would unpack to {info.file_size} bytes; {_CURE}")
         if info.file_size > MAX_RATIO * max(info.compress_size, 1):
             raise RefusedError(f"{path}: member {name!r} unpacks to over {MAX_RATIO} times its size; {_CURE}")
-    for name in _LIMITS:
+    for name in _ALWAYS:
         if name not in names:
             raise RefusedError(f"{path}: member {name!r} is missing; {_CURE}")
 
@@ -204,15 +221,32 @@ def _no_constant(name: str) -> float:
 
 
 def read_weights(raw: bytes, shapes: Mapping[str, tuple[int, ...]], where: str) -> dict[str, NDArray[np.float32]]:
+    """Unpack float32 arrays, see `_read_arrays`; all must be finite."""
+    arrays = _read_arrays(raw, shapes, "F32", where)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise RefusedError(f"{where}: array {name!r} holds values that are not finite; {_CURE}")
+    return arrays
+
+
+def read_pictures(raw: bytes, shapes: Mapping[str, tuple[int, ...]], where: str) -> dict[str, NDArray[np.uint8]]:
+    """Unpack uint8 arrays, see `_read_arrays`; where none are expected there must not even be an empty member."""
+    if raw and not shapes:
+        raise RefusedError(f"{where}: pictures in a bundle whose manifest knows no eyes; {_CURE}")
+    return _read_arrays(raw, shapes, "U8", where) if shapes else {}
+
+
+def _read_arrays(raw: bytes, shapes: Mapping[str, tuple[int, ...]], kind: str, where: str) -> dict[str, NDArray[Any]]:
     """Unpack safetensors whose names, types and shapes are known beforehand.
 
     Args:
         raw: Bytes of the member.
         shapes: Expected shape by array name; nothing else may be there.
+        kind: Type of all of them, as the format calls it.
         where: File and member, for the error text.
 
     Raises:
-        RefusedError: If a name, type, shape or offset differs, or a value is not finite.
+        RefusedError: If a name, type, shape or offset differs.
     """
     length = int.from_bytes(raw[:8], "little")
     if len(raw) < 8 or length > min(MAX_HEADER_BYTES, len(raw) - 8):
@@ -225,16 +259,12 @@ def read_weights(raw: bytes, shapes: Mapping[str, tuple[int, ...]], where: str) 
         entry = header.get(name)
         if not isinstance(entry, dict):
             raise RefusedError(f"{where}: array {name!r} is missing; {_CURE}")
-        if entry.get("dtype") != "F32":
-            raise RefusedError(f"{where}: array {name!r} has type {entry.get('dtype')!r}, expected 'F32'")
+        if entry.get("dtype") != kind:
+            raise RefusedError(f"{where}: array {name!r} has type {entry.get('dtype')!r}, expected {kind!r}")
         if entry.get("shape") != list(shape):
             raise RefusedError(f"{where}: array {name!r} has shape {entry.get('shape')}, expected {list(shape)}")
     try:
-        arrays = safetensors.numpy.load(raw)
+        return safetensors.numpy.load(raw)
     except Exception as error:
         # The parser's own error type lives in a compiled module; whatever it says, the file is damaged.
         raise RefusedError(f"{where}: not valid safetensors ({error}); {_CURE}") from error
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise RefusedError(f"{where}: array {name!r} holds values that are not finite; {_CURE}")
-    return arrays

@@ -5,7 +5,7 @@ it: an episode depends only on its seed and on who acts, because resets are exac
 products are summed depend on the job alone. So neither the count of workers nor the machine changes a bit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -120,12 +120,13 @@ def run_job(job: Job) -> list[Trajectory]:
     return [lane.trajectory() for lane in run_lanes(job, Lane)]
 
 
-def run_lanes(job: Job, kind: type[L]) -> list[L]:
+def run_lanes(job: Job, kind: type[L], act: Callable[[Sequence[L]], Array] | None = None) -> list[L]:
     """Run all episodes of a job in this process, side by side; its cells stay open for the next one.
 
     Args:
         job: What to run.
         kind: What keeps each episode.
+        act: Decides for the lanes that are under way; the job's actor, or the expert, if None.
 
     Returns:
         Lanes that have come to their end, in the order of the seeds.
@@ -141,7 +142,9 @@ def run_lanes(job: Job, kind: type[L]) -> list[L]:
         env = active[0].env
         batch = {g: np.stack([lane.observation[g] for lane in active]) for g in ("observation", "desired_goal")}
         labels = type(env.task).expert(env.robot, env.fields(batch)).astype(np.float32)
-        if job.actor is None:
+        if act is not None:
+            chosen = act(active)
+        elif job.actor is None:
             chosen = labels
         else:
             chosen = job.actor(np.concatenate([batch["observation"], batch["desired_goal"]], axis=1))

@@ -15,6 +15,7 @@ from ..envs.randomize import Randomization
 from ..robots.errors import RefusedError
 from .bundle import PolicyBundle
 from .crew import Crew, LocalCrew
+from .eyes import View
 from .manifest import Measured
 from .statistics import Rate, Spread, spread, success_rate
 
@@ -112,6 +113,7 @@ def make_env(
         level=manifest.task.level or None,
         control=manifest.control.mode,
         control_rate_hz=manifest.control.rate_hz,
+        obs="rgb" if manifest.eyes else "state",
         noise=noise,
         randomize=randomize,
         render_mode=render_mode,
@@ -119,7 +121,8 @@ def make_env(
     try:
         bundle.check_robot(env.robot)
         for key, trained, here in (
-            ("spec", manifest.spec, env.spec_),
+            ("spec", manifest.spec, dataclasses.replace(env.spec_, observation=env.seen)),
+            ("eyes.views", manifest.eyes.views if manifest.eyes else (), views_of(env) if manifest.eyes else ()),
             ("success", manifest.success, env.task.success),
             ("control.gripper", manifest.control.gripper, env.task.gripper),
         ):
@@ -210,6 +213,13 @@ def evaluate(
         interventions=dict(reasons),
         ticks=sum(trial.steps for trial in trials),
         trials=tuple(trials),
+    )
+
+
+def views_of(env: CellEnv) -> tuple[View, ...]:
+    """Where the cameras of an environment stand, as a bundle remembers it."""
+    return tuple(
+        View(name=m.name, link=m.link or "", eye=m.eye, target=m.target, up=m.up, fov=m.fov) for m in env.task.cameras
     )
 
 

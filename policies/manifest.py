@@ -13,10 +13,12 @@ from ..robots.features import Feature, FeatureMap
 from ..robots.observation import ObservationSpec
 from ..robots.strict import build
 from ..robots.success import Success
+from .eyes import Eyes
 from .network import ACTIVATIONS, SQUASHES
 
 FORMAT_VERSION: Final = 1
 MAX_UNITS: Final = 4096
+EYES: Final = "eyes."  # what the names of the weights of eyes begin with
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -196,7 +198,10 @@ class Manifest:
         format_version: Version of this layout.
         robot: The arm.
         control: The way actions are meant.
-        spec: Fields of observation, achieved and desired goal, in packing order.
+        spec: Fields of observation, achieved and desired goal, in packing order; of a policy with eyes only what is
+            measured.
+        eyes: What is made of pictures, absent for a policy without eyes; the fields that they estimate follow those of
+            the observation.
         features: What is computed from them before the first layer.
         ranges: Values seen in training.
         normalisation: Of the features.
@@ -224,7 +229,13 @@ class Manifest:
     taught_points: tuple[tuple[float, ...], ...] = ()
     provenance: Provenance
     measured: Measured | None = None
+    eyes: Eyes | None = None
     reference: tuple[Reference, ...]
+
+    @property
+    def told(self) -> ObservationSpec:
+        """What the first layer is told: what is measured, and what the eyes make of pictures."""
+        return self.eyes.whole(self.spec) if self.eyes else self.spec
 
     def to_json(self) -> dict[str, Any]:
         """The table as JSON knows it; what was not measured is left out."""
@@ -238,7 +249,21 @@ class Manifest:
         for i, (inputs, outputs) in enumerate(zip(self.network.sizes, self.network.sizes[1:], strict=False)):
             found[f"layer{i}.weight"] = (outputs, inputs)
             found[f"layer{i}.bias"] = (outputs,)
+        if self.eyes is not None:
+            found |= {f"{EYES}{name}": shape for name, shape in self.eyes.shapes().items()}
         return found
+
+    def picture_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every picture that belongs to a reference."""
+        if self.eyes is None:
+            return {}
+        shape = self.eyes.height, self.eyes.width, 3
+        return {picture_name(k, v.name): shape for k in range(len(self.reference)) for v in self.eyes.views}
+
+
+def picture_name(reference: int, camera: str) -> str:
+    """Name of the array that holds what a camera saw at a reference observation."""
+    return f"reference{reference}.{camera}"
 
 
 def read_manifest(table: dict[str, Any], where: str) -> Manifest:
@@ -281,7 +306,9 @@ def check_manifest(manifest: Manifest) -> None:
             raise RefusedError(f"ranges.{key}: {len(found.low)} values, the spec's fields have {size}")
         if any(low > high for low, high in zip(found.low, found.high, strict=True)):
             raise RefusedError(f"ranges.{key}: a low is above its high")
-    features = FeatureMap.from_spec(spec, manifest.features).size
+    if manifest.eyes is not None:
+        manifest.eyes.check(spec)
+    features = FeatureMap.from_spec(manifest.told, manifest.features).size
     mean, std = manifest.normalisation.mean, manifest.normalisation.std
     if len(mean) != features or len(std) != features:
         raise RefusedError(f"normalisation: {len(mean)} and {len(std)} values, the features are {features}")

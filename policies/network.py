@@ -8,6 +8,7 @@ subtracts nearly equal positions and the product with 1 / std would lose those d
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ class Network:
         self._hidden = [np.zeros(w.shape[0], dtype=np.float32) for w, _ in layers]
         self._shapes = ((observation_size,), (features.inputs - observation_size,))
 
-    def __call__(self, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    def __call__(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Decide.
 
         Args:

@@ -60,6 +60,7 @@ def provenance(
     """
     command = ["genba", "train", env.task_name, "--robot", env.robot.name, "--seed", str(seed)]
     command += ["--algo", recipe.algorithm]
+    command += ["--obs", recipe.obs] if recipe.obs != "state" else []
     command += ["--level", recipe.level] if recipe.level else []
     command += ["--curriculum"] if recipe.curriculum else []
     command += ["--randomize", recipe.randomize] if recipe.randomize != "off" else []
@@ -85,7 +86,9 @@ def _changed(recipe: Recipe, env: CellEnv) -> list[tuple[str, Any]]:
     """Keys of the tables in which a recipe is not the task's own."""
     from .recipe import load_recipe
 
-    own = load_recipe(env.task_name, env.robot, changes=[("algorithm", recipe.algorithm)]).to_json()
+    own = load_recipe(
+        env.task_name, env.robot, changes=[("algorithm", recipe.algorithm), ("obs", recipe.obs)]
+    ).to_json()
     return [
         (key, value)
         for key, value in _flat(recipe.to_json(), "")

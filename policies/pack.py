@@ -22,10 +22,12 @@ from ..robots.features import Feature, FeatureMap
 from ..robots.observation import ObservationSpec
 from ..robots.strict import build
 from ..robots.success import Success
-from .archive import parse_json
+from .archive import MAX_PICTURES_BYTES, PICTURES, parse_json, read_pictures
 from .bundle import PolicyBundle
+from .eyes import Eyes
 from .layers import Layers, layer_arrays
 from .manifest import (
+    EYES,
     FORMAT_VERSION,
     Architecture,
     Control,
@@ -39,6 +41,7 @@ from .manifest import (
     Reference,
     RobotMatch,
     TaskInfo,
+    picture_name,
 )
 
 RUN: Final = "run.json"
@@ -47,6 +50,7 @@ REFERENCES: Final = 16
 MAX_MODEL_BYTES: Final = 500_000_000
 
 State = dict[str, NDArray[np.float32]]
+Pictures = dict[str, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,8 @@ class TrainingRun:
         provenance: Where the run comes from.
         measured: Success in simulation.
         reference: Observations to prove the bundle with; drawn from the ranges when absent.
+        eyes: What is made of pictures, absent for a policy without eyes; what the cameras saw at each reference is
+            then in `pictures.safetensors`.
     """
 
     task: TaskInfo
@@ -90,6 +96,7 @@ class TrainingRun:
     provenance: Provenance
     measured: Measured | None = None
     reference: tuple[Seen, ...] = ()
+    eyes: Eyes | None = None
 
 
 def read_run(path: Path) -> TrainingRun:
@@ -122,7 +129,8 @@ def pack(source: Path | str, out: Path | str | None = None) -> PolicyBundle:
     folder = source if source.is_dir() else source.parent
     run = read_run(folder / RUN)
     state = read_sb3(folder / MODEL if source.is_dir() else source)
-    bundle = assemble(run, _layers(run.network, state, folder))
+    pictures = _read_pictures(folder / PICTURES, run.eyes, len(run.reference)) if run.eyes else {}
+    bundle = assemble(run, _layers(run.network, state, folder) | _eyes(run.eyes, state, folder), pictures)
     bundle.verify()
     if out is not None:
         bundle.save(out)
@@ -177,22 +185,48 @@ def _layers(layout: Layers, state: State, folder: Path) -> State:
     }
 
 
-def assemble(run: TrainingRun, weights: State) -> PolicyBundle:
+def _eyes(eyes: Eyes | None, state: State, folder: Path) -> State:
+    """The arrays of eyes under the bundle's names, which are also the model's."""
+    names = [f"{EYES}{name}" for name in eyes.shapes()] if eyes else []
+    missing = [name for name in names if name not in state]
+    if missing:
+        raise RefusedError(f"{folder / MODEL}: no weights {missing[0]!r}, which the eyes in {RUN} need")
+    return {name: state[name] for name in names}
+
+
+def _read_pictures(path: Path, eyes: Eyes, references: int) -> Pictures:
+    shape = eyes.height, eyes.width, 3
+    shapes = {picture_name(k, view.name): shape for k in range(references) for view in eyes.views}
+    try:
+        if path.stat().st_size > MAX_PICTURES_BYTES:
+            raise RefusedError(f"{path}: larger than {MAX_PICTURES_BYTES} bytes, not the pictures of references")
+        return read_pictures(path.read_bytes(), shapes, str(path))
+    except OSError as error:
+        raise RefusedError(f"{path}: cannot be read ({error.strerror}); `genba train` writes it") from error
+
+
+def assemble(run: TrainingRun, weights: State, pictures: Pictures | None = None) -> PolicyBundle:
     """Join a run's facts and its weights; expected actions are computed by torch.
 
     Args:
         run: What training wrote down.
-        weights: Arrays `layer<i>.weight` and `layer<i>.bias`.
+        weights: Arrays `layer<i>.weight` and `layer<i>.bias`, and those of eyes.
+        pictures: What each camera saw at each reference; for eyes only.
 
     Raises:
         RefusedError: If they do not fit each other.
     """
+    pictures = pictures or {}
     robot = load_robot(run.robot)
-    features = FeatureMap.from_spec(run.spec, run.features)
+    if run.eyes is not None:
+        run.eyes.check(run.spec)
+        if not run.reference:
+            raise RefusedError(f"{RUN}: a policy with eyes needs references with pictures; there are none")
+    features = FeatureMap.from_spec(run.eyes.whole(run.spec) if run.eyes else run.spec, run.features)
     ranges = run.ranges or _declared_ranges(run.spec)
     sizes = (features.size, *(len(weights[f"layer{i}.bias"]) for i in range(len(run.network.layers))))
     seen = run.reference or _draw(ranges, run.provenance.seed)
-    actions = torch_actions(run, features, weights, seen)
+    actions = torch_actions(run, features, weights, seen, pictures)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         robot=RobotMatch(name=robot.name, hash=robot.hash, actuator_names=robot.actuator_names),
@@ -208,20 +242,24 @@ def assemble(run: TrainingRun, weights: State) -> PolicyBundle:
         taught_points=run.taught_points,
         provenance=run.provenance,
         measured=run.measured,
+        eyes=run.eyes,
         reference=tuple(
             Reference(observation=one.observation, desired_goal=one.desired_goal, action=tuple(action))
             for one, action in zip(seen, actions.tolist(), strict=True)
         ),
     )
-    return PolicyBundle(manifest, weights)
+    return PolicyBundle(manifest, weights, pictures=pictures)
 
 
 def remeasure(bundle: PolicyBundle, measured: Measured) -> PolicyBundle:
     """The same policy with another measurement of its success."""
-    return PolicyBundle(dataclasses.replace(bundle.manifest, measured=measured), bundle.weights, bundle.source)
+    manifest = dataclasses.replace(bundle.manifest, measured=measured)
+    return PolicyBundle(manifest, bundle.weights, bundle.source, bundle.pictures)
 
 
-def torch_actions(run: TrainingRun, features: FeatureMap, weights: State, seen: Sequence[Seen]) -> NDArray[np.float32]:
+def torch_actions(
+    run: TrainingRun, features: FeatureMap, weights: State, seen: Sequence[Seen], pictures: Pictures
+) -> NDArray[np.float32]:
     """What the trainer's own framework answers, layer by layer in float32.
 
     Args:
@@ -229,16 +267,23 @@ def torch_actions(run: TrainingRun, features: FeatureMap, weights: State, seen: 
         features: Map from x to features.
         weights: Arrays `layer<i>.weight` and `layer<i>.bias`.
         seen: Observations.
+        pictures: What each camera saw at each; for eyes only.
 
     Returns:
         Actions, shape (len(seen), actions).
     """
     import torch
 
-    rows = [(*one.observation, *one.desired_goal) for one in seen]
-    if any(len(row) != features.inputs for row in rows):
-        raise RefusedError(f"reference: an observation with its goal has {features.inputs} values by the spec")
-    x = torch.from_numpy(features(np.array(rows, dtype=np.float32)))
+    inputs = run.spec.size("observation") + run.spec.size("desired_goal")
+    if any(len(one.observation) + len(one.desired_goal) != inputs for one in seen):
+        raise RefusedError(f"reference: an observation with its goal has {inputs} values by the spec")
+    rows = np.array([(*one.observation, *one.desired_goal) for one in seen], dtype=np.float32)
+    if run.eyes is not None:
+        # Doubles, because the magnified differences are of estimates: what float32 rounds off would be magnified too.
+        told = _told(run.eyes, run.spec, weights, rows, pictures)
+        x = torch.from_numpy(features(told).astype(np.float32))
+    else:
+        x = torch.from_numpy(features(rows))
     mean = torch.tensor(run.normalisation.mean, dtype=torch.float32)
     std = torch.tensor(run.normalisation.std, dtype=torch.float32)
     if mean.shape != x.shape[1:] or std.shape != x.shape[1:]:
@@ -254,6 +299,29 @@ def torch_actions(run: TrainingRun, features: FeatureMap, weights: State, seen: 
             x = torch.relu(x) if run.network.activation == "relu" else torch.tanh(x)
     x = torch.tanh(x) if run.network.squash == "tanh" else torch.clamp(x, -1.0, 1.0)
     return np.asarray(x.numpy(), dtype=np.float32)
+
+
+def _told(
+    eyes: Eyes, spec: ObservationSpec, weights: State, rows: NDArray[np.float32], pictures: Pictures
+) -> NDArray[np.float64]:
+    """What the network behind the eyes is told at every reference, in torch and in doubles."""
+    import torch
+
+    from .eyes_torch import LearningEyes
+
+    model = LearningEyes(eyes, spec).double()
+    model.load_state_dict(
+        {name: torch.from_numpy(weights[f"{EYES}{name}"].astype(np.float64)) for name in eyes.shapes()}
+    )
+    seen = {
+        view.name: torch.from_numpy(np.stack([pictures[picture_name(k, view.name)] for k in range(len(rows))]))
+        for view in eyes.views
+    }
+    x = torch.from_numpy(rows.astype(np.float64))
+    split = spec.size("observation")
+    with torch.no_grad():
+        told = torch.cat((x[:, :split], model(seen, x), x[:, split:]), dim=1)
+    return np.asarray(told.numpy())
 
 
 def _declared_ranges(spec: ObservationSpec) -> Ranges:

@@ -1,7 +1,7 @@
 """How a policy is trained, as data: `recipes/<Task>.toml`, and what a person changes of it.
 
     recipes/_all.toml < recipes/<Task>.toml < --recipe FILE < --set KEY=VALUE
-    and in each file: its own tables < [tolerances.<class>] < [robots.<name>]
+    and in each file: its own tables < [tolerances.<class>] < [robots.<name>] < [rgb], where pictures are asked for
 
 Tables are merged key by key and then read strictly. A key that nobody reads is refused, and so is one that a person
 sets although the algorithm has no use for it: a switch that does nothing has cost many a night of computing.
@@ -31,6 +31,12 @@ LIBRARY: Final[Mapping[str, str]] = {
     "CrossQ": "sb3_contrib",
 }
 ALGORITHMS: Final = (*OURS, *LIBRARY)
+OBSERVED: Final = ("state", "rgb")
+# What a training from pictures has no use for, or has in its own table.
+SIGHTLESS: Final = (
+    ("nets", "critic"),
+    *(("imitation", key) for key in ("first_updates", "updates", "last_updates", "batch", "learning_rate")),
+)
 ON_POLICY: Final = ("PPO",)
 WITHOUT_GOALS: Final = ("CrossQ",)  # takes no dict of observation and goal, so it cannot learn from hindsight
 WITHOUT_NOISE: Final = ("TD3", "DDPG")  # deterministic, so they explore by noise on their actions
@@ -89,6 +95,35 @@ class ImitationRecipe:
     batch: int = 256
     learning_rate: float = 1e-3
     huber: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SightRecipe:
+    """How much of what, while a policy learns to see.
+
+    Attributes:
+        convolutions: Channels, kernel and stride of each convolution.
+        hidden: Units of each hidden layer behind the convolutions.
+        every: Ticks between two pictures that are kept.
+        patience: Learner episodes are cut after so many times the length of the longest demonstration.
+        first_updates: Gradient steps on the pictures of the demonstrations.
+        updates: Gradient steps after each round.
+        last_updates: Gradient steps at the end, with a falling learning rate.
+        batch: Pictures of each camera per gradient step.
+        learning_rate: Adam's.
+        fields: Weight of the error of the estimated fields against that of the action.
+    """
+
+    convolutions: tuple[tuple[int, int, int], ...] = ((8, 5, 2), (16, 3, 2), (24, 3, 1))
+    hidden: tuple[int, ...] = (128, 128)
+    every: int = 4
+    patience: float = 1.5
+    first_updates: int = 2500
+    updates: int = 800
+    last_updates: int = 4000
+    batch: int = 128
+    learning_rate: float = 1e-3
+    fields: float = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,23 +191,27 @@ class Recipe:
     """Everything that decides what a training does, beside its task, its arm and its seed.
 
     Attributes:
-        algorithm: One of `ALGORITHMS`.
+        algorithm: One of `ALGORITHMS`; "imitate" where pictures are asked for and nothing is said.
+        obs: What the policy sees: "state", or "rgb" for pictures instead of the fields that they show.
         randomize: What differs between episodes: "off", "nominal" or "wide".
         level: Degree of difficulty; what the arm is judged by if empty.
         curriculum: Climb to that level from the easiest one.
         nets: Hidden layers.
         imitation: For "imitate" and "imitate+sac".
+        sight: For "rgb".
         improvement: For "imitate+sac".
         scratch: For algorithms of the library.
         algorithms: Keyword arguments of the library's algorithms, by name.
     """
 
     algorithm: str = "imitate+sac"
+    obs: str = "state"
     randomize: str = "off"
     level: str = ""
     curriculum: bool = False
     nets: Nets = field(default_factory=Nets)
     imitation: ImitationRecipe = field(default_factory=ImitationRecipe)
+    sight: SightRecipe = field(default_factory=SightRecipe)
     improvement: ImprovementRecipe = field(default_factory=ImprovementRecipe)
     scratch: ScratchRecipe = field(default_factory=ScratchRecipe)
     algorithms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -185,8 +224,13 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """What this algorithm reads of it, as plain values; a run is resumed with exactly these."""
         table = asdict(self)
-        for name in set(table) - _read_by(self.algorithm):
+        for name in set(table) - _read_by(self.algorithm, self.obs):
             del table[name]
+        if self.obs == "state":
+            del table["obs"]
+        else:
+            for group, key in SIGHTLESS:
+                del table[group][key]
         if "algorithms" in table:
             table["algorithms"] = {self.algorithm: self.options}
         return {key: _plain(value) for key, value in table.items()}
@@ -213,19 +257,21 @@ def load_recipe(
         RefusedError: If a file cannot be read, or a key is unknown, malformed or of no use to the algorithm.
     """
     common = Path(str(files(__package__))) / "recipes" / "_all.toml"
-    table: dict[str, Any] = {}
-    for path in (common, recipe_files().get(task)):
-        if path is not None:
-            _merge(table, _for_arm(load_toml(path), robot, path))
-    asked: dict[str, Any] = {}
-    if file is not None:
-        _merge(asked, _for_arm(load_toml(file), robot, file))
+    changed: dict[str, Any] = {}
     for key, value in changes:
         *path_, last = key.split(".")
         inner: dict[str, Any] = {last: value}
         for name in reversed(path_):
             inner = {name: inner}
-        _merge(asked, inner)
+        _merge(changed, inner)
+    own = load_toml(file) if file is not None else {}
+    obs = changed.get("obs", own.get("obs", "state"))
+    asked = _for_arm(own, robot, file, obs) if file is not None else {}
+    _merge(asked, changed)
+    table: dict[str, Any] = {}
+    for path in (common, recipe_files().get(task)):
+        if path is not None:
+            _merge(table, _for_arm(load_toml(path), robot, path, obs))
     _merge(table, asked)
     recipe = build(Recipe, table, f"recipe of {task}")
     _check(recipe, asked, f"recipe of {task}")
@@ -267,14 +313,17 @@ def algorithm_class(name: str) -> Any:
     return getattr(import_module(LIBRARY[name]), name)
 
 
-def _for_arm(table: dict[str, Any], robot: RobotDescription, path: Path) -> dict[str, Any]:
-    """A file's table with what it says for this arm merged in."""
-    classes, robots = table.pop("tolerances", {}), table.pop("robots", {})
+def _for_arm(table: dict[str, Any], robot: RobotDescription, path: Path, obs: object) -> dict[str, Any]:
+    """A file's table with what it says for this arm, and for pictures, merged in."""
+    classes, robots, rgb = table.pop("tolerances", {}), table.pop("robots", {}), table.pop("rgb", {})
+    if not isinstance(rgb, dict):
+        raise RefusedError(f"{path}: rgb must be a table, such as [rgb.imitation]")
     for name, group in (("tolerances", classes), ("robots", robots)):
         if not isinstance(group, dict) or not all(isinstance(value, dict) for value in group.values()):
             raise RefusedError(f"{path}: {name} must hold tables, such as [{name}.NAME.imitation]")
     _merge(table, classes.get(robot.tolerance, {}))
     _merge(table, robots.get(robot.name, {}))
+    _merge(table, rgb if obs == "rgb" else {})
     return table
 
 
@@ -286,9 +335,11 @@ def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
             into[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _read_by(algorithm: str) -> set[str]:
+def _read_by(algorithm: str, obs: str) -> set[str]:
     """Tables and keys that an algorithm reads."""
-    common = {"algorithm", "randomize", "level", "nets"}
+    common = {"algorithm", "obs", "randomize", "level", "nets"}
+    if obs == "rgb":
+        return common | {"imitation", "sight"}
     if algorithm == "imitate":
         return common | {"curriculum", "imitation"}
     if algorithm == "imitate+sac":
@@ -298,10 +349,18 @@ def _read_by(algorithm: str) -> set[str]:
 
 def _check(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
     check_algorithm(recipe.algorithm)
-    known = _read_by(recipe.algorithm)
+    if recipe.obs not in OBSERVED:
+        raise RefusedError(f"{where}: obs is {recipe.obs!r}; there are: {', '.join(OBSERVED)}")
+    if recipe.obs == "rgb" and recipe.algorithm != "imitate":
+        raise RefusedError(f"{where}: {recipe.algorithm} does not learn from pictures; obs 'rgb' needs 'imitate'")
+    for group, key in SIGHTLESS if recipe.obs == "rgb" else ():
+        if key in asked.get(group, {}):
+            raise RefusedError(f"{where}: {group}.{key} does nothing with obs 'rgb'; see the table sight")
+    known = _read_by(recipe.algorithm, recipe.obs)
+    who = f"{recipe.algorithm} from pictures" if recipe.obs == "rgb" else recipe.algorithm
     for key in asked:
         if key not in known and not (key == "curriculum" and not asked[key]):
-            raise RefusedError(f"{where}: {key!r} does nothing with {recipe.algorithm}, which reads {_list(known)}")
+            raise RefusedError(f"{where}: {key!r} does nothing with {who}, which reads {_list(known)}")
     for name in asked.get("algorithms", {}):
         if name != recipe.algorithm:
             raise RefusedError(f"{where}: algorithms.{name} does nothing, because the algorithm is {recipe.algorithm}")
@@ -328,12 +387,14 @@ def _check(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
 def _check_numbers(recipe: Recipe, where: str) -> None:
     """Every count at least 1, every rate above 0."""
     zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds"}
-    for name in ("imitation", "improvement", "scratch"):
+    for name in ("imitation", "sight", "improvement", "scratch"):
         for key, value in asdict(getattr(recipe, name)).items():
-            if isinstance(value, str):
+            if isinstance(value, str | tuple):
                 continue
             if value < 0 or (value == 0 and key not in zero):
                 raise RefusedError(f"{where}: {name}.{key} is {value}; it must be above 0")
+    if not recipe.sight.convolutions or not recipe.sight.hidden or min(recipe.sight.hidden) < 1:
+        raise RefusedError(f"{where}: sight needs at least one convolution and one hidden layer")
     for name, sizes in asdict(recipe.nets).items():
         if not sizes or min(sizes) < 1:
             raise RefusedError(f"{where}: nets.{name} is {list(sizes)}; give the units of one hidden layer or more")

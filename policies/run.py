@@ -10,10 +10,11 @@ import dataclasses
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..robots.controller import make_controller
 from ..robots.description import RobotDescription
@@ -76,6 +77,13 @@ class Pacer(Protocol):
         """A dataclass of numbers."""
 
 
+class Looking(Protocol):
+    """What a policy with eyes looks through."""
+
+    def look(self) -> Mapping[str, NDArray[np.uint8]]:
+        """The newest picture of every camera, `<name>_rgb`; raises where one has stopped."""
+
+
 @runtime_checkable
 class Paced(Protocol):
     """An arm that runs on the wall clock."""
@@ -92,6 +100,7 @@ class PolicyRun:
         arm: Arm,
         *,
         senses: Sequence[Sense] = (),
+        cameras: Looking | None = None,
         recorder: Recorder | None = None,
         max_steps: int | None = None,
         seed: int = 0,
@@ -102,6 +111,7 @@ class PolicyRun:
             bundle: The policy.
             arm: The arm.
             senses: What measures beside it.
+            cameras: What a policy with eyes looks through.
             recorder: Where the ticks of the episodes go, if anywhere.
             max_steps: Ticks per episode; as in training if not given.
             seed: Episode k gives `seed + k` to senses that lay out the world.
@@ -112,6 +122,15 @@ class PolicyRun:
         manifest = bundle.manifest
         robot: RobotDescription = arm.robot
         bundle.check_robot(robot)
+        if manifest.eyes is not None and cameras is None:
+            names = " and ".join(view.name for view in manifest.eyes.views)
+            raise RefusedError(
+                f"{bundle.name}: looks through the cameras {names}, and nothing gives their pictures here; "
+                "add --camera NAME=DEVICE for each"
+            )
+        if manifest.eyes is None and cameras is not None:
+            raise RefusedError(f"{bundle.name}: has no eyes, a camera does nothing for it; leave it out")
+        self._cameras = cameras
         self.reference_error = bundle.verify()
         self.bundle = bundle
         self.arm = arm
@@ -226,8 +245,11 @@ class PolicyRun:
             field = self._watch.tick(observation)
             if field:
                 logger.warning("%s is outside the range of the training", field)
+            seen: dict[str, NDArray[Any]] = dict(observation)
+            if self._cameras is not None:
+                seen.update(self._cameras.look())
             start = time.perf_counter_ns()
-            action = act(observation)
+            action = act(seen)
             self._times.append((time.perf_counter_ns() - start) * 1e-3)
             observation = station.tick(action)
             reasons = set(station.admitted.reasons)
@@ -293,6 +315,7 @@ def run_bundle(
     arm: Arm,
     *,
     senses: Sequence[Sense] = (),
+    cameras: Looking | None = None,
     episodes: int = 1,
     max_steps: int | None = None,
     recorder: Recorder | None = None,
@@ -304,7 +327,7 @@ def run_bundle(
     Raises:
         RefusedError: If the policy does not fit this arm; nothing has moved then.
     """
-    work = PolicyRun(bundle, arm, senses=senses, recorder=recorder, max_steps=max_steps, seed=seed)
+    work = PolicyRun(bundle, arm, senses=senses, cameras=cameras, recorder=recorder, max_steps=max_steps, seed=seed)
     return work.run(episodes, on_episode=on_episode)
 
 

@@ -1,8 +1,8 @@
 """`run.json`: what the trainer knows and the weights do not say, for `genba pack`."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..envs.env import CellEnv
 from ..robots.errors import RefusedError
+from .eyes import Eyes
 from .layers import Layers
 
 TAUGHT_POINTS = 64
@@ -27,6 +28,8 @@ def write_run(
     seed: int,
     layout: Layers,
     provenance: Mapping[str, Any],
+    eyes: Eyes | None = None,
+    rows: Sequence[int] | None = None,
 ) -> None:
     """Write the table that `policies/pack.py` reads.
 
@@ -35,17 +38,21 @@ def write_run(
         env: The environment of the training.
         mean: Mean of each feature.
         std: Standard deviation of each.
-        x: Observation and goal of every labelled step.
+        x: Observation and goal of every labelled step, as the policy was given them.
         seed: For the choice of references.
         layout: Where the actor's layers are in the model.
         provenance: Where the run comes from.
+        eyes: What is made of pictures; None for a policy without eyes.
+        rows: Which rows of x are references; some at random if None.
 
     Raises:
         RefusedError: If the disk refuses.
     """
-    split = env.spec_.size("observation")
+    spec = replace(env.spec_, observation=env.seen) if eyes else env.spec_
+    split = spec.size("observation")
     low, high = x.min(axis=0).tolist(), x.max(axis=0).tolist()
-    rows = np.random.default_rng(seed).choice(len(x), REFERENCES, replace=False)
+    if rows is None:
+        rows = np.random.default_rng(seed).choice(len(x), REFERENCES, replace=False).tolist()
     table = {
         "task": {
             "name": env.task_name,
@@ -55,7 +62,7 @@ def write_run(
         },
         "robot": env.robot.name,
         "control": {"mode": env.control, "rate_hz": env.control_rate_hz, "gripper": env.task.gripper},
-        "spec": env.spec_.to_json(),
+        "spec": spec.to_json(),
         "features": [asdict(f) for f in env.task.features],
         "ranges": {
             "observation": {"low": low[:split], "high": high[:split]},
@@ -68,6 +75,8 @@ def write_run(
         "provenance": dict(provenance),
         "reference": [{"observation": x[r, :split].tolist(), "desired_goal": x[r, split:].tolist()} for r in rows],
     }
+    if eyes is not None:
+        table["eyes"] = asdict(eyes)
     partial = path.with_suffix(".partial")
     try:
         partial.write_text(json.dumps(table, indent=1), encoding="utf-8")

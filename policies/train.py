@@ -17,6 +17,7 @@ from .outcome import Outcome
 from .recipe import OURS, Recipe, load_recipe
 from .run_folder import RunFolder, Watch
 from .scratch_run import ScratchRun
+from .sight_run import SightRun
 
 
 def train(
@@ -65,6 +66,10 @@ def train(
     options = {"task": task, "robot": robot, "randomize": recipe.randomize, **(env or {})}
     if recipe.level:
         options["level"] = recipe.level
+    if recipe.obs == "rgb":
+        if demos is not None:
+            raise RefusedError(f"{demos}: demonstrations from disk do nothing with obs 'rgb', which collects its own")
+        options |= {"obs": "rgb", "noise": False}  # labels are made of the truth, and no part is told to the policy
     cell = CellEnv(**options)
     try:
         given = None
@@ -77,8 +82,13 @@ def train(
         table = recipe.to_json()
         identity = {"task": cell.task_name, "robot": cell.robot.name, "seed": seed, "recipe": table}
         identity["demos"] = given.digest if given else None
-        if recipe.algorithm in OURS:
-            run: ImitationRun | ScratchRun = ImitationRun(cell, options, recipe, seed=seed, steps=steps, given=given)
+        run: ImitationRun | ScratchRun | SightRun
+        if recipe.obs == "rgb":
+            if steps is not None:
+                raise RefusedError("steps does nothing with obs 'rgb', which knows no reinforcement learning")
+            run = SightRun(cell, options, recipe, seed=seed)
+        elif recipe.algorithm in OURS:
+            run = ImitationRun(cell, options, recipe, seed=seed, steps=steps, given=given)
         else:
             run = ScratchRun(cell, options, recipe, seed=seed, steps=steps)
             table["scratch"]["steps"] = run.steps

@@ -14,6 +14,7 @@ A task declares its features as data. The same arrays then serve the trainer (to
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from .errors import RefusedError
 from .observation import ObservationSpec
 
 OPERATIONS = ("field", "difference", "angle_difference", "local_difference")
+Real = TypeVar("Real", np.float32, np.float64)
+
 LOCAL_SCALE = 0.01  # m; tanh is nearly linear below a third of it and saturates beyond three times it
 
 
@@ -62,7 +65,7 @@ class FeatureMap:
         """How many features come out."""
         return int(self.matrix.shape[0])
 
-    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, x: NDArray[Real]) -> NDArray[Real]:
         """Compute features.
 
         Args:

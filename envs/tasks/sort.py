@@ -8,17 +8,19 @@ whose bins are emptied. Six parts and OK / NOK bins follow the faulty-part chall
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from math import cos, radians, sin
+from math import cos, dist, radians, sin
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ...robots.features import Feature
+from ...robots.state import Vector
 from ...robots.success import Criterion
 from ..body import Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
 from ..fixtures import tray
 from ..layout import Part, Seat, frame_point, scatter
-from ..many import PartsTask
+from ..many import PART_FEATURES, PartsTask
 from ..skills import Handling
 from ..task import TrueTool
 
@@ -52,6 +54,11 @@ class Sort(PartsTask):
         Criterion(name="misrouted", high=6.0, weight=1.0),
     )
     option_names = ("joint_positions", "part_poses")
+    features = (
+        *PART_FEATURES,
+        Feature("angle_difference", "part_yaw", "tcp_yaw_x4"),
+        Feature("angle_difference", "seat_yaw", "tcp_yaw_x4"),
+    )
     told_by_camera = ("seat_position", "seat_yaw", "part_seated")
 
     def make_parts(self) -> tuple[Part, ...]:
@@ -93,15 +100,17 @@ class Sort(PartsTask):
 
     def seats(self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]) -> Sequence[Seat]:
         """A row of places in each bin, filled from the far end."""
-        found = []
-        for k, part in enumerate(self.parts):
-            place = self.bins[part.kind]
-            x, y = frame_point(place, STAGGER * (1 if k // 2 == 1 else -1), PITCH * (1 - k // 2))
-            found.append((x, y, FLOOR + 0.5 * WIDTH, place[3]))
+        found = [self._place(part.kind, k // 2) for k, part in enumerate(self.parts)]
         for kind in (0, 1):
             x, y, z, yaw = self.bins[kind]
             cell.place(f"bin_{kind}", (x, y, z), about_z(yaw))
         return found
+
+    def _place(self, kind: int, row: int) -> Seat:
+        """One of the three places in a bin."""
+        place = self.bins[kind]
+        x, y = frame_point(place, STAGGER * (1 if row == 1 else -1), PITCH * (1 - row))
+        return x, y, FLOOR + 0.5 * WIDTH, place[3]
 
     def starts(
         self, cell: Cell, rng: np.random.Generator, options: Mapping[str, Any]
@@ -133,3 +142,18 @@ class Sort(PartsTask):
     def measure(self, cell: Cell, seated: Sequence[bool]) -> tuple[float, ...]:
         """How many are sorted and how many were misrouted."""
         return float(sum(seated)), float(sum(self.memory["misrouted"]))
+
+    def shown(self, cell: Cell) -> dict[str, Vector]:
+        """The part that is in the hand or nearest to it, and the next free place in the bin of its kind.
+
+        Parts of a kind look alike, and no picture says which of them the cell's controller would have next.
+        """
+        order = sorted(range(len(self.parts)), key=lambda k: dist(self._poses[k][0], self._tool))
+        seated: list[bool] = self.memory["seated"]
+        waiting = [k for k in order if not seated[k]]
+        k = waiting[0] if waiting else order[0]
+        if seated[order[0]] and not self.left(order[0]) and not self._touched[k]:
+            k = order[0]  # let go of, and the hand has still to leave it
+        kind = self.parts[k].kind
+        filled = sum(done for part, done in zip(self.parts, seated, strict=True) if part.kind == kind)
+        return self.fields_of(k, self._place(kind, max(0, filled - seated[k])))

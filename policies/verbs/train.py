@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     load_task(options.task)
     robot = load_robot(options.robot)
     changes = [parse_change(text) for text in options.set]
-    for key in ("algorithm", "level", "curriculum", "randomize"):
+    for key in ("algorithm", "obs", "level", "curriculum", "randomize"):
         value = getattr(options, key)
         if value:
             changes.append((key, value))
@@ -83,6 +83,7 @@ def _again(options: argparse.Namespace) -> str:
     words += ["--steps", str(options.steps)] if options.steps else []
     words += ["--seed", str(options.seed)] if options.seed else []
     words += ["--algo", options.algorithm] if options.algorithm else []
+    words += ["--obs", options.obs] if options.obs else []
     words += ["--level", options.level] if options.level else []
     words += ["--curriculum"] if options.curriculum else []
     words += ["--randomize", options.randomize] if options.randomize else []
@@ -102,6 +103,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=positive, help="environment steps of reinforcement learning")
     parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--algo", dest="algorithm", help="imitate, imitate+sac, PPO, SAC, TD3, DDPG, TQC or CrossQ")
+    parser.add_argument("--obs", help="what the policy sees: state, or rgb for pictures of the cell's cameras")
     parser.add_argument("--level", help="degree of difficulty, where the task has several")
     parser.add_argument("--curriculum", action="store_true", help="climb to that level from the easiest one")
     parser.add_argument("--randomize", help="what differs between episodes: off, nominal or wide")

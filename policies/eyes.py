@@ -1,0 +1,310 @@
+"""Eyes of a policy in numpy: from pictures and what the arm measures to the fields that the pictures stand for.
+
+    per camera   pixels -> convolutions -> one map per channel, and where the state says to look is added to it
+                 -> softmax over the map -> where the channel's thing is (u, v), and how much of it there is
+    all of them  + the state -> perceptron, and a linear way past it -> the hidden fields, positions from the tool
+
+A softmax over a map gives a place to a fraction of a pixel (Levine, Finn, Darrell and Abbeel 2016). What follows is the
+network of a policy that is told these fields, so a policy can say where it believes a part to be.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from ..robots.errors import RefusedError, SafetyError
+from ..robots.observation import Field, ObservationSpec
+
+Array = NDArray[np.float32]
+Pictures = Mapping[str, NDArray[np.uint8]]
+
+TOOL = "tcp_position"
+MAX_PIXELS, MAX_CHANNELS, MAX_KERNEL, MAX_CAMERAS = 512, 256, 11, 8
+PER_CHANNEL = 3  # u, v and how much
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Where a camera stood in training, so that one can be put there.
+
+    Attributes:
+        name: Its name.
+        link: Link that carries it and in whose frame the rest is; empty for the base.
+        eye: Where it stands, m.
+        target: Where it looks, m.
+        up: What is up in its picture.
+        fov: Vertical field of view, degrees.
+    """
+
+    name: str
+    link: str
+    eye: tuple[float, float, float]
+    target: tuple[float, float, float]
+    up: tuple[float, float, float]
+    fov: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convolution:
+    """One convolution, without padding; all but the last end in a relu."""
+
+    channels: int
+    kernel: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A field that is estimated.
+
+    Attributes:
+        field: The field, as an observation of the whole state has it.
+        from_tool: Whether it is estimated as seen from the tool, which is then added.
+        mean: Mean of what is estimated, in training.
+        std: Its standard deviation.
+    """
+
+    field: Field
+    from_tool: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eyes:
+    """What pictures are made of and what is made of them.
+
+    Attributes:
+        views: The cameras, in order.
+        height: Of every picture, pixels.
+        width: Of every picture, pixels.
+        convolutions: The same for every camera, each with weights of its own.
+        hidden: Units of each hidden layer behind them.
+        mean: Mean of each number of observation and goal, in training.
+        std: Standard deviation of each.
+        estimates: What comes out.
+    """
+
+    views: tuple[View, ...]
+    height: int
+    width: int
+    convolutions: tuple[Convolution, ...]
+    hidden: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    estimates: tuple[Estimate, ...]
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers are estimated."""
+        return sum(e.field.size for e in self.estimates)
+
+    def maps(self) -> tuple[int, int]:
+        """Height and width of the last maps.
+
+        Raises:
+            RefusedError: If a convolution is larger than what it works on.
+        """
+        height, width = self.height, self.width
+        for k, c in enumerate(self.convolutions):
+            height, width = (height - c.kernel) // c.stride + 1, (width - c.kernel) // c.stride + 1
+            if min(height, width) < 1:
+                raise RefusedError(f"eyes: convolution {k} has nothing left of {self.height} x {self.width} pixels")
+        return height, width
+
+    def whole(self, spec: ObservationSpec) -> ObservationSpec:
+        """The spec of what the network behind the eyes is told: what is measured, then what is estimated."""
+        return ObservationSpec(
+            observation=(*spec.observation, *(e.field for e in self.estimates)),
+            achieved_goal=spec.achieved_goal,
+            desired_goal=spec.desired_goal,
+        )
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every weight array."""
+        found: dict[str, tuple[int, ...]] = {}
+        inputs = len(self.mean)
+        for view in self.views:
+            channels = 3
+            for k, c in enumerate(self.convolutions):
+                found[f"{view.name}.conv{k}.weight"] = (c.channels, channels, c.kernel, c.kernel)
+                found[f"{view.name}.conv{k}.bias"] = (c.channels,)
+                channels = c.channels
+            found[f"{view.name}.look.weight"] = (3 * channels, inputs)
+            found[f"{view.name}.look.bias"] = (3 * channels,)
+        seen = PER_CHANNEL * self.convolutions[-1].channels * len(self.views) + inputs
+        sizes = (seen, *self.hidden, self.outputs)
+        for k, (wide, next_) in enumerate(pairwise(sizes)):
+            found[f"head{k}.weight"] = (next_, wide)
+            found[f"head{k}.bias"] = (next_,)
+        found["past.weight"] = (self.outputs, seen)
+        return found
+
+    def check(self, spec: ObservationSpec) -> None:
+        """Check that the parts agree with each other and with what is measured.
+
+        Args:
+            spec: What is measured.
+
+        Raises:
+            RefusedError: If they do not; the text names the key.
+        """
+        names = [view.name for view in self.views]
+        if (
+            not 1 <= len(names) <= MAX_CAMERAS
+            or len(set(names)) != len(names)
+            or not all(n.isidentifier() for n in names)
+        ):
+            raise RefusedError(f"eyes.views: {names} are not 1 to {MAX_CAMERAS} different names")
+        if not (1 <= self.height <= MAX_PIXELS and 1 <= self.width <= MAX_PIXELS):
+            raise RefusedError(f"eyes: pictures of {self.height} x {self.width}; at most {MAX_PIXELS} pixels each way")
+        for k, c in enumerate(self.convolutions):
+            if not (1 <= c.channels <= MAX_CHANNELS and 1 <= c.stride <= c.kernel <= MAX_KERNEL):
+                raise RefusedError(f"eyes.convolutions[{k}]: {c} is out of bounds")
+        if not 1 <= len(self.convolutions) <= 8 or len(self.hidden) > 8:
+            raise RefusedError("eyes: expected 1 to 8 convolutions and at most 8 hidden layers")
+        if not all(1 <= size <= 4096 for size in self.hidden):
+            raise RefusedError(f"eyes.hidden: {list(self.hidden)} are not widths within 1 and 4096")
+        self.maps()
+        inputs = spec.size("observation") + spec.size("desired_goal")
+        if not self.estimates:
+            raise RefusedError("eyes.estimates: nothing is estimated")
+        rows = [("eyes", inputs, self.mean, self.std)]
+        rows += [(f"eyes.estimates[{k}]", e.field.size, e.mean, e.std) for k, e in enumerate(self.estimates)]
+        for where, size, mean, std in rows:
+            if len(mean) != size or len(std) != size:
+                raise RefusedError(f"{where}: mean and std have {len(mean)} and {len(std)} values, expected {size}")
+            if min(std) < 1e-9:
+                raise RefusedError(f"{where}: a std is zero or negative")
+        for k, e in enumerate(self.estimates):
+            if e.field.size < 1 or (e.from_tool and (e.field.size != 3 or TOOL not in spec.slices("observation"))):
+                raise RefusedError(f"eyes.estimates[{k}]: {e.field.name!r} cannot be estimated from the tool")
+
+
+class Sight:
+    """The computation; not thread-safe where the library's products are not."""
+
+    def __init__(self, eyes: Eyes, spec: ObservationSpec, weights: Mapping[str, Array]) -> None:
+        """Lay out the weights.
+
+        Args:
+            eyes: What they are.
+            spec: What is measured.
+            weights: Arrays of `Eyes.shapes`.
+        """
+        self._eyes = eyes
+        self._cut = spec.slices("observation").get(TOOL)
+        self._convolutions = {
+            view.name: [
+                (
+                    # A row of a window is kernel x channels numbers side by side.
+                    np.ascontiguousarray(weights[f"{view.name}.conv{k}.weight"].transpose(2, 3, 1, 0)).reshape(
+                        -1, c.channels
+                    ),
+                    weights[f"{view.name}.conv{k}.bias"],
+                    c,
+                )
+                for k, c in enumerate(eyes.convolutions)
+            ]
+            for view in eyes.views
+        }
+        self._look = {
+            view.name: (weights[f"{view.name}.look.weight"].T.astype(np.float64), weights[f"{view.name}.look.bias"])
+            for view in eyes.views
+        }
+        self._places = places(*eyes.maps()).astype(np.float64)
+        self._head = [
+            (weights[f"head{k}.weight"].T.astype(np.float64), weights[f"head{k}.bias"].astype(np.float64))
+            for k in range(len(eyes.hidden) + 1)
+        ]
+        self._past = weights["past.weight"].T.astype(np.float64)
+        self._mean, self._std = np.array(eyes.mean), np.array(eyes.std)
+        self._scale = np.concatenate([e.std for e in eyes.estimates])
+        self._middle = np.concatenate([e.mean for e in eyes.estimates])
+        self._from_tool = np.repeat([e.from_tool for e in eyes.estimates], [e.field.size for e in eyes.estimates])
+
+    def __call__(self, pictures: Pictures, x: Array) -> NDArray[np.float64]:
+        """Estimate.
+
+        Args:
+            pictures: By camera, `<name>_rgb` of shape (batch, height, width, 3), uint8.
+            x: Measured observation and goal, (batch, inputs).
+
+        Returns:
+            The estimated fields side by side, (batch, outputs).
+
+        Raises:
+            RefusedError: If a picture is missing or of another shape than in training.
+            SafetyError: If what is measured is not finite.
+        """
+        eyes = self._eyes
+        if not np.isfinite(x).all():
+            raise SafetyError("policy: the observation is not finite; the arm is held")
+        state = (x - self._mean) / self._std
+        parts = []
+        for view in eyes.views:
+            picture = pictures.get(f"{view.name}_rgb")
+            shape = (len(x), eyes.height, eyes.width, 3)
+            if picture is None or picture.shape != shape or picture.dtype != np.uint8:
+                found = None if picture is None else (picture.shape, str(picture.dtype))
+                raise RefusedError(f"observation: {view.name}_rgb is {found}, this policy needs {shape} of uint8")
+            parts.append(self._see(view.name, picture, state))
+        seen = np.concatenate([*parts, state], axis=1)
+        out = seen
+        for k, (weight, bias) in enumerate(self._head):
+            out = out @ weight + bias
+            if k < len(self._head) - 1:
+                np.maximum(out, 0.0, out=out)
+        out = (out + seen @ self._past) * self._scale + self._middle
+        if self._cut is not None and self._from_tool.any():
+            out[:, self._from_tool] += np.tile(x[:, self._cut], int(self._from_tool.sum()) // 3)
+        return np.asarray(out, np.float64)
+
+    def _see(self, name: str, picture: NDArray[np.uint8], state: NDArray[np.float64]) -> NDArray[np.float64]:
+        """u, v and amount of every channel, (batch, 3 channels)."""
+        out = picture.astype(np.float32)
+        out *= np.float32(1.0 / 255.0)
+        out -= np.float32(0.5)
+        last = len(self._convolutions[name]) - 1
+        for k, (weight, bias, c) in enumerate(self._convolutions[name]):
+            windows = _windows(out, c.kernel, c.stride)
+            # A product for each row of each picture: large ones would be spread over threads that spin and wait.
+            out = windows.reshape(*windows.shape[:3], len(weight)) @ weight
+            out += bias
+            if k < last:
+                np.maximum(out, 0.0, out=out)
+        batch, channels = len(picture), out.shape[3]
+        maps = out.reshape(batch, -1, channels).transpose(0, 2, 1).astype(np.float64)
+        slope, middle = self._look[name]
+        where = maps + (state @ slope + middle).reshape(batch, channels, 3) @ self._places
+        where -= where.max(axis=2, keepdims=True)
+        np.exp(where, out=where)
+        where /= where.sum(axis=2, keepdims=True)
+        places_ = where @ self._places[:2].T
+        amount = (where * maps).sum(axis=2)
+        return np.concatenate([places_[:, :, 0], places_[:, :, 1], amount], axis=1)
+
+
+def places(height: int, width: int) -> Array:
+    """u, v and minus their squares of every cell of a map, (3, cells); u and v from -1 to 1."""
+    v, u = np.meshgrid(_line(height), _line(width), indexing="ij")
+    return np.stack([u.ravel(), v.ravel(), -(u * u + v * v).ravel()]).astype(np.float32)
+
+
+def _line(count: int) -> NDArray[np.float64]:
+    return (2.0 * np.arange(count) + 1.0) / count - 1.0
+
+
+def _windows(maps: Array, kernel: int, stride: int) -> Array:
+    """Every window of a convolution, (batch, rows, columns, kernel, kernel x channels), as a view."""
+    batch, height, width, channels = maps.shape
+    maps = np.ascontiguousarray(maps)
+    b, h, w, c = maps.strides
+    rows, columns = (height - kernel) // stride + 1, (width - kernel) // stride + 1
+    return as_strided(
+        maps, (batch, rows, columns, kernel, kernel * channels), (b, h * stride, w * stride, h, c), writeable=False
+    )

@@ -1,0 +1,158 @@
+"""Episodes in which the learner sees pictures while the expert, who sees everything, says what to do.
+
+Of the whole state every tick is kept, of the pictures every few ticks: neighbours look alike, and pictures are what
+fills the memory.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..envs.env import CellEnv
+from ..robots.observation import Observation, ObservationSpec
+from .collect import BatchActor, Job, Lane, Trajectory, jobs_of, run_lanes
+from .crew import Crew
+from .eyes import Eyes, Sight
+
+Array = NDArray[np.float32]
+Frames = dict[str, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SightedActor:
+    """A learner on batches, light enough to send to a collector.
+
+    Attributes:
+        eyes: What its eyes are.
+        spec: What is measured.
+        weights: Of the eyes.
+        behind: What acts on measured and estimated fields.
+    """
+
+    eyes: Eyes
+    spec: ObservationSpec
+    weights: Mapping[str, Array]
+    behind: BatchActor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SightedJob(Job):
+    """Episodes for one worker; see `Job`.
+
+    Attributes:
+        learner: Who acts; the expert if None.
+        every: Ticks between two pictures that are kept.
+        most: Ticks after which an episode is cut; as in the environment if 0.
+    """
+
+    learner: SightedActor | None = None
+    every: int = 1
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighted:
+    """One episode of which pictures were kept.
+
+    Attributes:
+        whole: The episode, with the whole state behind the pictures.
+        ticks: Of which ticks there are pictures, (m,).
+        frames: By camera, (m, height, width, 3).
+    """
+
+    whole: Trajectory
+    ticks: NDArray[np.int64]
+    frames: Frames
+
+
+class SightedLane(Lane):
+    """A cell with cameras on its way through an episode."""
+
+    def __init__(self, env: CellEnv) -> None:
+        """Take a cell."""
+        super().__init__(env)
+        self._names = [mount.name for mount in env.task.cameras]
+
+    def start(self, seed: int, job: Job) -> None:
+        """Begin the episode of a seed."""
+        self.ticks: list[int] = []
+        self.frames: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in self._names}
+        self.every = job.every if isinstance(job, SightedJob) else 1
+        super().start(seed, job)
+
+    def take(self, observation: Observation, info: Mapping[str, Any]) -> None:
+        """Keep a moment: the whole state, and pictures if it is their turn."""
+        self.seen = observation
+        tick = len(self.rows)
+        # Episodes begin alike, so each has another phase.
+        if (tick + self.seed) % self.every == 0:
+            self.ticks.append(tick)
+            for name in self._names:
+                self.frames[name].append(observation[f"{name}_rgb"])  # type: ignore[arg-type]
+        super().take(self.env.behind(), info)
+
+    def step(self, action: Array, label: Array, job: Job) -> bool:
+        """Act once; False when the episode is over."""
+        goes_on = super().step(action, label, job)
+        return goes_on and not (isinstance(job, SightedJob) and len(self.actions) == job.most)
+
+    def sighted(self) -> Sighted:
+        """What came of it; of the last moment, on which nobody acted, there is no picture."""
+        whole = self.trajectory()
+        kept = [k for k, tick in enumerate(self.ticks) if tick < len(whole)]
+        shapes = {name: self.seen[f"{name}_rgb"].shape for name in self._names}
+        return Sighted(
+            whole=whole,
+            ticks=np.array([self.ticks[k] for k in kept], np.int64),
+            frames={
+                name: np.stack([self.frames[name][k] for k in kept]) if kept else np.zeros((0, *shapes[name]), np.uint8)
+                for name in self._names
+            },
+        )
+
+
+def run_sighted_job(job: SightedJob) -> list[Sighted]:
+    """Run all episodes of a job in this process, side by side."""
+    act = None
+    if job.learner is not None:
+        act = Acting(job.learner)
+    return [lane.sighted() for lane in run_lanes(job, SightedLane, act)]
+
+
+class Acting:
+    """A learner at work on several lanes."""
+
+    def __init__(self, learner: SightedActor) -> None:
+        """Lay out its eyes."""
+        self._sight = Sight(learner.eyes, learner.spec, learner.weights)
+        self._behind = learner.behind
+        self._names = [f"{view.name}_rgb" for view in learner.eyes.views]
+
+    def __call__(self, lanes: Sequence[SightedLane]) -> Array:
+        """What it does now, (lanes, actions)."""
+        own = np.stack([lane.seen["observation"] for lane in lanes])
+        goal = np.stack([lane.seen["desired_goal"] for lane in lanes])
+        pictures: Any = {name: np.stack([lane.seen[name] for lane in lanes]) for name in self._names}
+        estimated = self._sight(pictures, np.concatenate([own, goal], axis=1))
+        return self._behind(np.concatenate([own, estimated, goal], axis=1))
+
+
+def collect(
+    env: Mapping[str, Any],
+    crew: Crew,
+    seeds: Sequence[int],
+    *,
+    every: int,
+    learner: SightedActor | None = None,
+    noise: float = 0.0,
+    most: int = 0,
+) -> list[Sighted]:
+    """Run one episode per seed; see `SightedJob` for the arguments. The result is in the order of the seeds."""
+    jobs = [
+        SightedJob(env=job.env, seeds=job.seeds, noise=noise, learner=learner, every=every, most=most)
+        for job in jobs_of(env, seeds)
+    ]
+    return [one for part in crew.run(run_sighted_job, jobs) for one in part]
