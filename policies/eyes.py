@@ -2,7 +2,7 @@
 
     per camera   pixels -> convolutions -> one map per channel, and where the state says to look is added to it
                  -> softmax over the map -> where the channel's thing is (u, v), and how much of it there is
-    all of them  + the state -> perceptron, and a linear way past it -> the hidden fields, positions from the tool
+    all of them  + the state -> perceptron, and a linear way past it -> the hidden fields, seen from the tool
 
 A softmax over a map gives a place to a fraction of a pixel (Levine, Finn, Darrell and Abbeel 2016). What follows is the
 network of a policy that is told these fields, so a policy can say where it believes a part to be.
@@ -22,7 +22,6 @@ from ..robots.observation import Field, ObservationSpec
 Array = NDArray[np.float32]
 Pictures = Mapping[str, NDArray[np.uint8]]
 
-TOOL = "tcp_position"
 MAX_PIXELS, MAX_CHANNELS, MAX_KERNEL, MAX_CAMERAS = 512, 256, 11, 8
 PER_CHANNEL = 3  # u, v and how much
 
@@ -63,13 +62,14 @@ class Estimate:
 
     Attributes:
         field: The field, as an observation of the whole state has it.
-        from_tool: Whether it is estimated as seen from the tool, which is then added.
+        about: Measured field from which it is seen, such as "tcp_position", which is then added; where both have two
+            values they are (sin, cos) of angles, and those are added. Empty for what is estimated as it is.
         mean: Mean of what is estimated, in training.
         std: Its standard deviation.
     """
 
     field: Field
-    from_tool: bool
+    about: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -115,6 +115,15 @@ class Eyes:
             if min(height, width) < 1:
                 raise RefusedError(f"eyes: convolution {k} has nothing left of {self.height} x {self.width} pixels")
         return height, width
+
+    def abouts(self, spec: ObservationSpec) -> tuple[tuple[slice, slice], ...]:
+        """Where each estimate that is seen from a measured field is among the estimates, and that field in x."""
+        cuts, found, at = spec.slices("observation"), [], 0
+        for e in self.estimates:
+            if e.about:
+                found.append((slice(at, at + e.field.size), cuts[e.about]))
+            at += e.field.size
+        return tuple(found)
 
     def whole(self, spec: ObservationSpec) -> ObservationSpec:
         """The spec of what the network behind the eyes is told: what is measured, then what is estimated."""
@@ -181,8 +190,9 @@ class Eyes:
             if min(std) < 1e-9:
                 raise RefusedError(f"{where}: a std is zero or negative")
         for k, e in enumerate(self.estimates):
-            if e.field.size < 1 or (e.from_tool and (e.field.size != 3 or TOOL not in spec.slices("observation"))):
-                raise RefusedError(f"eyes.estimates[{k}]: {e.field.name!r} cannot be estimated from the tool")
+            seen_from = {f.name: f.size for f in spec.observation}.get(e.about)
+            if e.field.size < 1 or (e.about and seen_from != e.field.size):
+                raise RefusedError(f"eyes.estimates[{k}]: {e.field.name!r} cannot be seen from {e.about!r}")
 
 
 class Sight:
@@ -197,7 +207,6 @@ class Sight:
             weights: Arrays of `Eyes.shapes`.
         """
         self._eyes = eyes
-        self._cut = spec.slices("observation").get(TOOL)
         self._convolutions = {
             view.name: [
                 (
@@ -225,7 +234,7 @@ class Sight:
         self._mean, self._std = np.array(eyes.mean), np.array(eyes.std)
         self._scale = np.concatenate([e.std for e in eyes.estimates])
         self._middle = np.concatenate([e.mean for e in eyes.estimates])
-        self._from_tool = np.repeat([e.from_tool for e in eyes.estimates], [e.field.size for e in eyes.estimates])
+        self._abouts = eyes.abouts(spec)
 
     def __call__(self, pictures: Pictures, x: Array) -> NDArray[np.float64]:
         """Estimate.
@@ -260,8 +269,14 @@ class Sight:
             if k < len(self._head) - 1:
                 np.maximum(out, 0.0, out=out)
         out = (out + seen @ self._past) * self._scale + self._middle
-        if self._cut is not None and self._from_tool.any():
-            out[:, self._from_tool] += np.tile(x[:, self._cut], int(self._from_tool.sum()) // 3)
+        for mine, other in self._abouts:
+            a, b = out[:, mine], x[:, other].astype(np.float64)
+            if b.shape[1] == 2:
+                out[:, mine] = np.stack(
+                    [a[:, 0] * b[:, 1] + a[:, 1] * b[:, 0], a[:, 1] * b[:, 1] - a[:, 0] * b[:, 0]], axis=1
+                )
+            else:
+                out[:, mine] = a + b
         return np.asarray(out, np.float64)
 
     def _see(self, name: str, picture: NDArray[np.uint8], state: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import torch as th
 from numpy.typing import NDArray
 
 from ..robots.observation import ObservationSpec
-from .eyes import TOOL, Eyes, places
+from .eyes import Eyes, places
 
 Array = NDArray[np.float32]
 
@@ -32,7 +32,7 @@ class LearningEyes(th.nn.Module):
         """
         super().__init__()
         self.eyes = eyes
-        self._cut = spec.slices("observation").get(TOOL)
+        self._abouts = eyes.abouts(spec)
         for view in eyes.views:
             one = th.nn.Module()
             channels = 3
@@ -64,7 +64,6 @@ class LearningEyes(th.nn.Module):
             ("scale", np.concatenate([e.std for e in eyes.estimates]).astype(np.float32)),
         ):
             self.register_buffer(name, th.as_tensor(value), persistent=False)
-        self._from_tool = [e.from_tool for e in eyes.estimates for _ in range(e.field.size)]
 
     def forward(self, pictures: Mapping[str, th.Tensor], x: th.Tensor) -> th.Tensor:
         """Estimate.
@@ -85,17 +84,13 @@ class LearningEyes(th.nn.Module):
             if k < len(self.eyes.hidden):
                 out = th.relu(out)
         estimated: th.Tensor = (out + self.past(seen)) * self.scale + self.middle
-        return estimated + self._tools(x)
-
-    def _tools(self, x: th.Tensor) -> th.Tensor:
-        """What is added to estimates that are made from the tool."""
-        if self._cut is None or not any(self._from_tool):
-            return x.new_zeros(len(x), len(self._from_tool))
-        tool = x[:, self._cut]
-        columns, at = [], 0
-        for mine in self._from_tool:
-            columns.append(tool[:, at % 3] if mine else x.new_zeros(len(x)))
-            at += mine
+        columns = list(estimated.unbind(dim=1))
+        for mine, other in self._abouts:
+            a, b = columns[mine], x[:, other].unbind(dim=1)
+            if len(b) == 2:
+                columns[mine] = [a[0] * b[1] + a[1] * b[0], a[1] * b[1] - a[0] * b[0]]
+            else:
+                columns[mine] = [one + more for one, more in zip(a, b, strict=True)]
         return th.stack(columns, dim=1)
 
     def _see(self, name: str, picture: th.Tensor, state: th.Tensor) -> th.Tensor:

@@ -32,11 +32,8 @@ LIBRARY: Final[Mapping[str, str]] = {
 }
 ALGORITHMS: Final = (*OURS, *LIBRARY)
 OBSERVED: Final = ("state", "rgb")
-# What a training from pictures has no use for, or has in its own table.
-SIGHTLESS: Final = (
-    ("nets", "critic"),
-    *(("imitation", key) for key in ("first_updates", "updates", "last_updates", "batch", "learning_rate")),
-)
+# What a training from pictures has no use for.
+SIGHTLESS: Final = (("nets", "critic"),)
 ON_POLICY: Final = ("PPO",)
 WITHOUT_GOALS: Final = ("CrossQ",)  # takes no dict of observation and goal, so it cannot learn from hindsight
 WITHOUT_NOISE: Final = ("TD3", "DDPG")  # deterministic, so they explore by noise on their actions
@@ -355,7 +352,7 @@ def _check(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
         raise RefusedError(f"{where}: {recipe.algorithm} does not learn from pictures; obs 'rgb' needs 'imitate'")
     for group, key in SIGHTLESS if recipe.obs == "rgb" else ():
         if key in asked.get(group, {}):
-            raise RefusedError(f"{where}: {group}.{key} does nothing with obs 'rgb'; see the table sight")
+            raise RefusedError(f"{where}: {group}.{key} does nothing with obs 'rgb'")
     known = _read_by(recipe.algorithm, recipe.obs)
     who = f"{recipe.algorithm} from pictures" if recipe.obs == "rgb" else recipe.algorithm
     for key in asked:

@@ -3,9 +3,10 @@
     pictures + measured -> eyes -> estimated fields -> relative features -> network -> action
                                    |  should be those of the true fields   |          should be the expert's
 
-The network is fitted to the expert twice in each step: told the truth, of which every tick is known and which costs
-little, and told what the eyes make of it. The estimates are judged as features, where a millimetre counts near the
-tool and hardly far from it.
+The network behind is fitted to the expert told the truth, which is known for every tick and costs little. Told what
+poor eyes see it would learn to do nothing, the mean of all that might be right. Then the eyes are fitted: by their
+estimates as features, where a millimetre counts near the tool and hardly far from it, and by what the network, held as
+it is, makes of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,12 +26,11 @@ from .collect import BatchActor
 from .eyes import Eyes
 from .eyes_torch import LearningEyes
 from .layers import Layers, layer_arrays
-from .recipe import Recipe
+from .recipe import ImitationRecipe, Recipe
 from .sighted import Sighted, SightedActor
 
 Array = NDArray[np.float32]
 
-TRUTH_ROWS = 256  # ticks without pictures in a gradient step
 CLOSE = 0.05  # of a feature's standard deviation, below which an error counts with its square
 WARMING = 200  # steps in which the learning rate rises
 
@@ -165,27 +165,29 @@ class SeeingPolicy(th.nn.Module):
         )
 
     def loss(
-        self, truth: th.Tensor, truth_label: th.Tensor, given: th.Tensor, told: th.Tensor, label: th.Tensor,
-        pictures: Mapping[str, th.Tensor], weight: float,
-    ) -> th.Tensor:  # fmt: skip
-        """How wrong it is.
+        self,
+        given: th.Tensor,
+        told: th.Tensor,
+        label: th.Tensor,
+        pictures: Mapping[str, th.Tensor],
+        weight: float,
+        huber: float,
+    ) -> th.Tensor:
+        """How wrong the eyes are.
 
         Args:
-            truth: Features of ticks without pictures, (rows, features).
-            truth_label: The expert's actions there.
-            given: What is measured where there are pictures.
-            told: Features of the truth there.
-            label: The expert's actions there.
+            given: What is measured.
+            told: Features of the truth.
+            label: The expert's actions.
             pictures: By camera.
             weight: Of the estimates against the action.
+            huber: Error of an action from which on it counts linearly.
         """
         estimated = self.eyes(pictures, given)
         believed = self.features(th.cat((given[:, : self.split], estimated, given[:, self.split :]), dim=1))
-        huber = th.nn.functional.smooth_l1_loss
-        fields = huber(believed, told, beta=CLOSE)
-        action = huber(th.tanh(self.behind(believed)), label, beta=0.1)
-        clean = huber(th.tanh(self.behind(truth)), truth_label, beta=0.1)
-        return weight * fields + action + clean
+        fields = th.nn.functional.smooth_l1_loss(believed, told, beta=CLOSE)
+        action = th.nn.functional.smooth_l1_loss(th.tanh(self.behind(believed)), label, beta=huber)
+        return weight * fields + action
 
     def actor(self) -> SightedActor:
         """The present policy as arrays for the collectors."""
@@ -194,7 +196,40 @@ class SeeingPolicy(th.nn.Module):
         return SightedActor(eyes=self.eyes.eyes, spec=self.spec, weights=self.eyes.arrays(), behind=behind)
 
 
-def fit(
+def fit_behind(
+    policy: SeeingPolicy,
+    optimiser: th.optim.Optimizer,
+    shots: Shots,
+    columns: Columns,
+    generator: th.Generator,
+    recipe: ImitationRecipe,
+    updates: int,
+) -> None:
+    """Fit the network behind the eyes to the expert, told the truth; the learning rate falls along a cosine.
+
+    Args:
+        policy: What learns.
+        optimiser: Of the network's parameters.
+        shots: What was seen.
+        columns: Where what is in it.
+        generator: Draws the batches.
+        recipe: Rates and sizes.
+        updates: Gradient steps.
+    """
+    x, y = (th.as_tensor(np.concatenate(rows)) for rows in (shots.x, shots.y))
+    with th.no_grad():
+        features = policy.features(x[:, columns.told])
+    for step in range(updates):
+        optimiser.param_groups[0]["lr"] = recipe.learning_rate * _share(step, updates)
+        rows = th.randint(len(x), (recipe.batch,), generator=generator)
+        action = th.tanh(policy.behind(features[rows]))
+        loss = th.nn.functional.smooth_l1_loss(action, y[rows], beta=recipe.huber)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+
+def fit_eyes(
     policy: SeeingPolicy,
     optimiser: th.optim.Optimizer,
     shots: Shots,
@@ -206,36 +241,33 @@ def fit(
     first: bool,
     falling: bool,
 ) -> Iterator[float]:
-    """Gradient steps on all that was seen; yields the loss every 100 steps.
+    """Fit the eyes on all pictures; yields the loss every 100 steps.
 
     Args:
-        policy: What learns.
-        optimiser: Of all its parameters.
+        policy: What learns; the network behind the eyes stays as it is.
+        optimiser: Of the eyes' parameters.
         shots: What was seen.
         columns: Where what is in it.
         generator: Draws the batches.
         recipe: Rates, sizes and weights.
-        updates: Steps.
+        updates: Gradient steps.
         first: Let the learning rate rise in the beginning.
         falling: Let it fall to 2 % along a cosine.
     """
     sight = recipe.sight
-    x, y = (th.as_tensor(np.concatenate(rows)) for rows in (shots.x, shots.y))
-    at = th.as_tensor(np.concatenate(shots.at))
+    at = np.concatenate(shots.at)
+    x, y = (th.as_tensor(np.concatenate(rows)[at]) for rows in (shots.x, shots.y))
     with th.no_grad():
         features = policy.features(x[:, columns.told])
     given = x[:, columns.given]
     total = 0.0
+    policy.behind.requires_grad_(False)
     for step in range(updates):
         share = min(1.0, (step + 1) / WARMING) if first else 1.0
-        if falling:
-            share *= 0.02 + 0.98 * 0.5 * (1.0 + cos(pi * step / updates))
-        optimiser.param_groups[0]["lr"] = sight.learning_rate * share
-        truth = th.randint(len(x), (TRUTH_ROWS,), generator=generator)
-        numbers = th.randint(len(at), (sight.batch,), generator=generator)
-        rows = at[numbers]
-        pictures = {name: th.as_tensor(seen) for name, seen in shots.pictures(numbers.numpy()).items()}
-        loss = policy.loss(features[truth], y[truth], given[rows], features[rows], y[rows], pictures, sight.fields)
+        optimiser.param_groups[0]["lr"] = sight.learning_rate * share * (_share(step, updates) if falling else 1.0)
+        rows = th.randint(len(x), (sight.batch,), generator=generator)
+        pictures = {name: th.as_tensor(seen) for name, seen in shots.pictures(rows.numpy()).items()}
+        loss = policy.loss(given[rows], features[rows], y[rows], pictures, sight.fields, recipe.imitation.huber)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -243,3 +275,9 @@ def fit(
         if step % 100 == 99:
             yield total / 100
             total = 0.0
+    policy.behind.requires_grad_(True)
+
+
+def _share(step: int, steps: int) -> float:
+    """Share of the learning rate, from 1 to 2 % along a cosine."""
+    return 0.02 + 0.98 * 0.5 * (1.0 + cos(pi * step / steps))

@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 from ..envs.env import CellEnv
 from ..robots.errors import RefusedError
 from ..robots.features import FeatureMap
+from ..robots.observation import Field
 from ..robots.strict import build
 from .archive import PICTURES, pack_arrays
 from .checkpoint import write_whole
 from .collect import close_cells
 from .crew import Crew
 from .evaluate import views_of
-from .eyes import TOOL, Convolution, Estimate, Eyes
+from .eyes import Convolution, Estimate, Eyes
 from .imitate import STD_FLOOR
 from .manifest import picture_name
 from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, provenance
@@ -37,7 +38,7 @@ from .progress import progress_bar
 from .recipe import Recipe
 from .run_folder import RunFolder
 from .runfile import write_run
-from .sight_fit import Columns, SeeingPolicy, Shots, fit
+from .sight_fit import Columns, SeeingPolicy, Shots, fit_behind, fit_eyes
 from .sighted import Sighted, SightedActor, collect
 
 Array = NDArray[np.float32]
@@ -146,15 +147,15 @@ class SightRun:
         cuts = self.env.spec_.slices("observation")
         estimates = []
         for field in self.hidden:
-            values = x[:, cuts[field.name]]
-            # Near the tool its own camera sees best, and there it matters.
-            from_tool = field.unit == "m" and field.size == 3 and TOOL in cuts
-            if from_tool:
-                values = values - x[:, cuts[TOOL]]
+            values, about = x[:, cuts[field.name]], self._about(field)
+            if about and field.size == 2:
+                s, c = values.T
+                sine, cosine = x[:, cuts[about]].T
+                values = np.stack([s * cosine - c * sine, c * cosine + s * sine], axis=1)
+            elif about:
+                values = values - x[:, cuts[about]]
             mean, std = values.mean(axis=0), np.maximum(values.std(axis=0), STD_FLOOR)
-            estimates.append(
-                Estimate(field=field, from_tool=from_tool, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
-            )
+            estimates.append(Estimate(field=field, about=about, mean=tuple(mean.tolist()), std=tuple(std.tolist())))
         views = views_of(self.env)
         height, width, _ = self.env.observation_space[f"{views[0].name}_rgb"].shape  # type: ignore[index]
         eyes = Eyes(
@@ -170,6 +171,18 @@ class SightRun:
         eyes.check(self.spec)
         return eyes
 
+    def _about(self, field: Field) -> str:
+        """Measured field from which a hidden one is seen: the one that the task compares it with.
+
+        What lies about is seen best from the hand that nears it; what the cell's controller knows stands still.
+        """
+        if field.source != "parts":
+            return ""
+        measured = {f.name for f in self.spec.observation}
+        pairs = [(f.a, f.b) for f in self.env.task.features if f.b]
+        partners = [b if a == field.name else a for a, b in pairs if field.name in (a, b)]
+        return next((name for name in partners if name in measured), "")
+
     def _statistics(self) -> tuple[Array, Array]:
         """Mean and standard deviation of every feature over the demonstrations."""
         told = replace(self.spec, observation=(*self.spec.observation, *self.hidden))
@@ -181,7 +194,10 @@ class SightRun:
         features = FeatureMap.from_spec(eyes.whole(self.spec), self.env.task.features)
         actions = self.env.action_space.shape[0]  # type: ignore[index]
         self.policy = SeeingPolicy(eyes, self.spec, features, mean, std, actions, self.recipe)
-        self.optimiser = th.optim.Adam(self.policy.parameters(), lr=self.recipe.sight.learning_rate, fused=True)
+        self.optimisers = {
+            "behind": th.optim.Adam(self.policy.behind.parameters(), fused=True),
+            "eyes": th.optim.Adam(self.policy.eyes.parameters(), fused=True),
+        }
 
     def _imitate(self, crew: Crew, advance: Callable[[str], None]) -> None:
         recipe, sight = self.recipe.imitation, self.recipe.sight
@@ -191,16 +207,22 @@ class SightRun:
             if not first:
                 self._let_it_act(crew)
             last = self.round == recipe.rounds - 1 or self.flawless >= recipe.sure
-            updates = sight.first_updates if first else sight.last_updates if last else sight.updates
+            steps, own = (
+                (recipe.first_updates, sight.first_updates)
+                if first
+                else (recipe.last_updates, sight.last_updates)
+                if last
+                else (recipe.updates, sight.updates)
+            )
+            common = self.shots, self.columns, self.generator
+            fit_behind(self.policy, self.optimisers["behind"], *common, recipe, steps)
             losses = list(
-                fit(
+                fit_eyes(
                     self.policy,
-                    self.optimiser,
-                    self.shots,
-                    self.columns,
-                    self.generator,
+                    self.optimisers["eyes"],
+                    *common,
                     self.recipe,
-                    updates=updates,
+                    updates=own,
                     first=first,
                     falling=last,
                 )
@@ -272,7 +294,7 @@ class SightRun:
                 "mean": th.as_tensor(self.policy.mean),
                 "std": th.as_tensor(self.policy.std),
                 "policy": self.policy.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
+                "optimisers": {name: one.state_dict() for name, one in self.optimisers.items()},
                 "x": [th.as_tensor(x) for x in s.x],
                 "y": [th.as_tensor(y) for y in s.y],
                 "at": [th.as_tensor(at) for at in s.at],
@@ -292,7 +314,8 @@ class SightRun:
         eyes = build(Eyes, saved["eyes"], "eyes of the checkpoint")
         self._make(eyes, saved["mean"].numpy(), saved["std"].numpy())
         self.policy.load_state_dict(saved["policy"])
-        self.optimiser.load_state_dict(saved["optimiser"])
+        for name, one in self.optimisers.items():
+            one.load_state_dict(saved["optimisers"][name])
         self.generator.set_state(saved["generator"])
         self.round, self.steps, self.longest = saved["round"], saved["steps"], saved["longest"]
         self.flawless, self.success, self.done = saved["flawless"], saved["success"], saved["done"]

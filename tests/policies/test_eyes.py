@@ -31,6 +31,7 @@ from genba.robots.strict import build
 from genba.robots.success import goal_fields
 
 PART = Field(name="part_position", size=3, unit="m", low=-2.0, high=2.0, source="parts")
+YAW = Field(name="part_yaw", size=2, unit="1", low=-1.0, high=1.0, source="parts")
 SEATED = Field(name="part_seated", size=1, unit="1", low=0.0, high=1.0, source="job")
 
 
@@ -56,8 +57,9 @@ def make_eyes(spec: ObservationSpec, rng: np.random.Generator, **changes: Any) -
         "mean": numbers(inputs, -0.2, 0.2),
         "std": numbers(inputs, 0.3, 1.0),
         "estimates": (
-            Estimate(field=PART, from_tool=True, mean=numbers(3, -0.1, 0.1), std=numbers(3, 0.05, 0.2)),
-            Estimate(field=SEATED, from_tool=False, mean=(0.5,), std=(0.4,)),
+            Estimate(field=PART, about="tcp_position", mean=numbers(3, -0.002, 0.002), std=numbers(3, 0.002, 0.005)),
+            Estimate(field=YAW, about="tcp_yaw", mean=numbers(2, -0.1, 0.1), std=numbers(2, 0.5, 0.7)),
+            Estimate(field=SEATED, about="", mean=(0.5,), std=(0.4,)),
         ),
     }
     return Eyes(**{**table, **changes})
@@ -141,7 +143,7 @@ def test_a_spot_is_seen_where_it_is_to_a_fraction_of_a_pixel(spec: ObservationSp
         views=(view("front"),),
         convolutions=(Convolution(channels=1, kernel=1, stride=1),),
         hidden=(),
-        estimates=(Estimate(field=SEATED, from_tool=False, mean=(0.0,), std=(1.0,)),),
+        estimates=(Estimate(field=SEATED, about="", mean=(0.0,), std=(1.0,)),),
     )
     arrays = {name: np.zeros_like(array) for name, array in random_arrays(eyes, rng).items()}
     arrays["front.conv0.weight"] += 10.0
@@ -216,7 +218,7 @@ def test_a_policy_with_eyes_survives_its_file(seeing: PolicyBundle, tmp_path: Pa
 def test_it_says_where_it_believes_a_part_to_be(seeing: PolicyBundle) -> None:
     assert seeing.eyes is not None
     told = seeing.eyes.believes(looked_at(seeing, 0))
-    assert {name: len(values) for name, values in told.items()} == {"part_position": 3, "part_seated": 1}
+    assert {name: len(values) for name, values in told.items()} == {"part_position": 3, "part_yaw": 2, "part_seated": 1}
 
 
 def test_other_pictures_are_other_actions(seeing: PolicyBundle) -> None:
@@ -265,7 +267,8 @@ EYES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "nothing estimated": (lambda e: e.update(estimates=[]), "nothing is estimated"),
     "estimate that is measured": (lambda e: e["estimates"][0]["field"].update(name="tcp_position"), "twice"),
     "estimate of another size": (lambda e: e["estimates"][0]["field"].update(size=2), r"estimates\[0\]"),
-    "count seen from the tool": (lambda e: e["estimates"][1].update(from_tool=True), "from the tool"),
+    "count seen from the tool": (lambda e: e["estimates"][2].update(about="tcp_position"), "cannot be seen from"),
+    "seen from nothing": (lambda e: e["estimates"][2].update(about="nothing"), "cannot be seen from"),
     "privileged estimate": (lambda e: e["estimates"][0]["field"].update(privileged=True), "privileged"),
 }
 

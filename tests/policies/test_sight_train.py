@@ -23,7 +23,9 @@ TINY = Recipe(
     algorithm="imitate",
     obs="rgb",
     nets=Nets(actor=(16, 16)),
-    imitation=ImitationRecipe(demonstrations=2, rounds=1, episodes=2, noise=0.05),
+    imitation=ImitationRecipe(
+        demonstrations=2, rounds=1, episodes=2, noise=0.05, first_updates=50, updates=50, last_updates=50, batch=32
+    ),
     sight=SightRecipe(
         convolutions=((4, 5, 3), (6, 3, 2)), hidden=(16,), every=5, patience=0.2,
         first_updates=20, updates=20, last_updates=20, batch=8,
@@ -150,7 +152,6 @@ def test_a_task_that_hides_nothing_is_not_trained_from_pictures(tmp_path: Path) 
         ([("obs", "rgb"), ("algorithm", "SAC")], "does not learn from pictures"),
         ([("obs", "rgb"), ("improvement.rounds", 3)], "'improvement' does nothing"),
         ([("obs", "rgb"), ("nets.critic", [64])], r"nets\.critic does nothing"),
-        ([("obs", "rgb"), ("imitation.updates", 3)], r"imitation\.updates does nothing"),
         ([("obs", "rgb"), ("sight.every", 0)], r"sight\.every is 0"),
         ([("obs", "rgb"), ("sight.depth", True)], "unknown key 'depth'"),
         ([("sight.every", 2)], "'sight' does nothing"),
