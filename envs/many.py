@@ -31,6 +31,7 @@ LEFT_BY = 0.028  # m above the part that the hand must be before the turn passes
 PART_FEATURES: tuple[Feature, ...] = (
     *ARM_FEATURES,
     Feature("field", "part_seated"),
+    Feature("field", "part_width"),
     Feature("difference", "part_position", "tcp_position"),
     Feature("difference", "seat_position", "part_position"),
     Feature("difference", "seat_position", "tcp_position"),
@@ -38,6 +39,16 @@ PART_FEATURES: tuple[Feature, ...] = (
     Feature("local_difference", "seat_position", "part_position"),
     Feature("local_difference", "seat_position", "tcp_position"),
 )
+
+
+def yaw_features(symmetry: int) -> tuple[Feature, ...]:
+    """How part and seat are turned to the hand, for parts that look the same under so many turns, at least 2."""
+    tool = f"tcp_yaw_x{symmetry}"
+    return (
+        Feature("angle_difference", "part_yaw", tool),
+        Feature("angle_difference", "seat_yaw", tool),
+        Feature("angle_difference", "seat_yaw", "part_yaw"),
+    )
 
 
 class PartsTask(Task):
@@ -55,7 +66,7 @@ class PartsTask(Task):
     kinds: ClassVar[int] = 1
     handling: ClassVar[Handling] = Handling()
     criteria: ClassVar[tuple[Criterion, ...]] = (Criterion(name="placed", at_least=True, weight=0.2, high=100.0),)
-    features = PART_FEATURES
+    features = (*PART_FEATURES, *yaw_features(4))
     option_names: ClassVar[tuple[str, ...]] = ("joint_positions", "part_poses")
 
     def __init__(self, robot: RobotDescription, tolerance: str, level: str | None = None) -> None:

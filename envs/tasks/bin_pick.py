@@ -22,7 +22,7 @@ from ..cell import Cell
 from ..fixtures import tray
 from ..grasping import axes_of, best, grasps
 from ..layout import Part, Seat, frame_point
-from ..many import PartsTask
+from ..many import PART_FEATURES, PartsTask, yaw_features
 from ..options import number_option
 from ..piles import EDGE, FINGER_END, FLOOR, FREE, MASS, RIM, bin_body, heap, heaps_of
 from ..skills import Bools, Handling
@@ -41,6 +41,7 @@ class BinPick(PartsTask):
 
     title = "empty a bin of cubes that lie in a heap into a tray"
     symmetry = 2
+    features = (*PART_FEATURES, *yaw_features(2))
     robots = ("panda", "ur5e")
     horizon_s = 80.0
     levels = ("5", "6", "7", "8", "9", "10")

@@ -24,7 +24,7 @@ from ..body import Body, Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
 from ..fixtures import tray
 from ..layout import ABSENT, Part, Seat
-from ..many import PART_FEATURES, PartsTask
+from ..many import PART_FEATURES, PartsTask, yaw_features
 from ..options import number_option, rows_option
 from ..skills import Handling, grip_action, look
 from ..task import Floats, TrueTool
@@ -52,7 +52,7 @@ class ConveyorPick(PartsTask):
     horizon_s = 75.0
     levels = ("50", "80", "150", "250", "350")
     handling = Handling(open_by=0.016, release_by=0.014, travel=0.050, lift=0.046, slack=0.12, near=0.030)
-    features = (*PART_FEATURES, Feature("field", "belt_velocity"))
+    features = (*PART_FEATURES, *yaw_features(4), Feature("field", "belt_velocity"))
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
         "servo": (0.010, radians(20.0)),
         "lab": (0.006, radians(10.0)),

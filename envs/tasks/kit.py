@@ -24,7 +24,7 @@ from ..body import Box, Colour, Quaternion, Triple, about_z, yaw_and_tilt
 from ..cell import Cell
 from ..fixtures import hole_block
 from ..layout import Part, Seat, frame_point, scatter
-from ..many import PART_FEATURES, PartsTask
+from ..many import PART_FEATURES, PartsTask, yaw_features
 from ..skills import Handling
 from ..task import TrueTool
 
@@ -73,7 +73,13 @@ class Kit(PartsTask):
         Criterion(name="wrong_type", weight=1.0, high=6.0),
     )
     option_names = ("joint_positions", "part_poses", "ticket")
-    features = (*PART_FEATURES, Feature("field", "part_kind"), Feature("field", "ticket"))
+    features = (
+        *PART_FEATURES,
+        *yaw_features(4),
+        Feature("field", "part_kind"),
+        Feature("field", "ticket"),
+        Feature("field", "tcp_following_error"),
+    )
 
     def make_parts(self) -> tuple[Part, ...]:
         """Two of each type, with a groove that tells types apart without colour."""

@@ -25,7 +25,7 @@ from ..body import Body, Box, Colour, Quaternion, Triple, about_z, yaw_and_tilt
 from ..cell import Cell
 from ..layout import Part, Seat
 from ..machine import BUTTON_TOP, CLEAR, OPENED, POST, POST_AT, PRESSED, SHUT, STROKE, VICE, Machine
-from ..many import PART_FEATURES, PartsTask
+from ..many import PART_FEATURES, PartsTask, yaw_features
 from ..options import rows_option
 from ..pushing import press, push, rise
 from ..skills import Handling, transfer
@@ -63,7 +63,16 @@ class MachineTend(PartsTask):
         gain=0.12,
         slip=0.010,
     )
-    features = (*PART_FEATURES, Feature("field", "machine_step"), Feature("field", "hood_position"))
+    features = (
+        *PART_FEATURES,
+        *yaw_features(4),
+        Feature("field", "machine_step"),
+        Feature("field", "hood_position"),
+        Feature("difference", "post_position", "tcp_position"),
+        Feature("local_difference", "post_position", "tcp_position"),
+        Feature("difference", "button_position", "tcp_position"),
+        Feature("local_difference", "button_position", "tcp_position"),
+    )
     tolerances: ClassVar[Mapping[str, tuple[float, float]]] = {
         "servo": (0.004, radians(8.0)),
         "lab": (0.003, radians(5.0)),
@@ -186,22 +195,33 @@ class MachineTend(PartsTask):
             memory["step"] = 1 + memory["current"]
 
     def sensed_fields(self) -> tuple[Field, ...]:
-        """The parts and what the machine tells."""
+        """The parts and what the machine tells: where it is, its button, and the post by which its hood is pushed."""
         return (
             *super().sensed_fields(),
             Field(name="machine_step", size=len(STEPS), unit="1", low=0.0, high=1.0, source="job"),
             Field(name="machine_position", size=2, unit="m", low=-2.0, high=2.0, source="job"),
             Field(name="hood_position", size=1, unit="m", low=-0.1, high=0.2, source="job"),
+            Field(name="post_position", size=3, unit="m", low=-2.0, high=2.0, source="job"),
+            Field(name="button_position", size=3, unit="m", low=-2.0, high=2.0, source="job"),
         )
 
     def sensed(self, cell: Cell) -> dict[str, Vector]:
         """What is there and what the machine tells."""
         memory = self.memory
+        turn, _, _, at = self.layout(self.robot)
+        x, y = memory["frame"][:2]
+        hood = memory["hood"]
         return {
             **super().sensed(cell),
             "machine_step": tuple([1.0 if k == memory["step"] else 0.0 for k in range(len(STEPS))]),
-            "machine_position": memory["frame"][:2],
-            "hood_position": (memory["hood"],),
+            "machine_position": (x, y),
+            "hood_position": (hood,),
+            "post_position": (x - hood * sin(turn), y + hood * cos(turn), POST_AT),
+            "button_position": (
+                x + at[0] * cos(turn) - at[1] * sin(turn),
+                y + at[0] * sin(turn) + at[1] * cos(turn),
+                BUTTON_TOP,
+            ),
         }
 
     def measure(self, cell: Cell, seated: Sequence[bool]) -> tuple[float, ...]:
@@ -220,13 +240,10 @@ class MachineTend(PartsTask):
     @classmethod
     def expert(cls, robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:
         """Do what the machine says is next."""
-        turn, _, _, at = cls.layout(robot)
-        frame, hood, step = fields["machine_position"], fields["hood_position"][:, 0], fields["machine_step"] > 0.5
+        turn = cls.layout(robot)[0]
+        hood, step = fields["hood_position"][:, 0], fields["machine_step"] > 0.5
+        post, button = fields["post_position"], fields["button_position"]
         along = np.array([-sin(turn), cos(turn), 0.0])
-        across = np.array([cos(turn), sin(turn), 0.0])
-        origin = np.concatenate([frame, np.zeros((len(frame), 1))], axis=1)
-        post = origin + hood[:, None] * along + np.array([0.0, 0.0, POST_AT])
-        button = origin + at[0] * across + at[1] * along + np.array([0.0, 0.0, BUTTON_TOP])
         closing = step[:, 3]
         way = np.where(closing, -1.0, 1.0)[:, None] * along
         left = np.where(closing, hood, STROKE - hood)

@@ -19,7 +19,7 @@ from ...robots.success import Criterion
 from ..body import Body, Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
 from ..layout import Part, Seat, frame_point
-from ..many import PartsTask
+from ..many import PART_FEATURES, PartsTask, yaw_features
 from ..skills import Handling
 from ..task import TrueTool
 
@@ -41,6 +41,7 @@ class Palletize(PartsTask):
 
     title = "stack boxes from an infeed on a pallet, two by three, layers crosswise, and leave them standing"
     symmetry = 2
+    features = (*PART_FEATURES, *yaw_features(2))
     depth = 0.08
     horizon_s = 90.0
     levels = ("one_layer", "two_layers")

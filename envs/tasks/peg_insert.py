@@ -78,6 +78,7 @@ class PegInsert(Task):
         Feature("field", "tcp_following_error"),
         Feature("difference", "rack_position", "tcp_position"),
         Feature("local_difference", "rack_position", "tcp_position"),
+        Feature("angle_difference", "rack_yaw", "tcp_yaw_x4"),
     )
 
     @classmethod

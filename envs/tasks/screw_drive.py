@@ -92,6 +92,7 @@ class ScrewDrive(Task):
         Feature("local_difference", "rack_position", "tcp_position"),
         Feature("angle_difference", "part_yaw", "tcp_yaw_x4"),
         Feature("angle_difference", "seat_yaw", "tcp_yaw_x4"),
+        Feature("angle_difference", "rack_yaw", "tcp_yaw_x4"),
     )
 
     def sensed_fields(self) -> tuple[Field, ...]:

@@ -13,14 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...robots.features import Feature
 from ...robots.state import Vector
 from ...robots.success import Criterion
 from ..body import Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
 from ..fixtures import tray
 from ..layout import Part, Seat, frame_point, scatter
-from ..many import PART_FEATURES, PartsTask
+from ..many import PartsTask
 from ..skills import Handling
 from ..task import TrueTool
 
@@ -54,11 +53,6 @@ class Sort(PartsTask):
         Criterion(name="misrouted", high=6.0, weight=1.0),
     )
     option_names = ("joint_positions", "part_poses")
-    features = (
-        *PART_FEATURES,
-        Feature("angle_difference", "part_yaw", "tcp_yaw_x4"),
-        Feature("angle_difference", "seat_yaw", "tcp_yaw_x4"),
-    )
     told_by_camera = ("seat_position", "seat_yaw", "part_seated")
 
     def make_parts(self) -> tuple[Part, ...]:
