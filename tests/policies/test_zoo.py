@@ -10,7 +10,8 @@ from genba.policies.bundle import PolicyBundle
 from genba.policies.catalogue import policy_files
 from genba.policies.evaluate import evaluate
 
-EPISODES = 10
+EPISODES = 10, 4  # of tasks that are done in ten seconds, and of longer ones; four are enough to catch a lie
+LONG = 10.0  # s
 FIRST_SEED = 700_000  # neither a training's nor that of the measurement on the card
 CHANCE = 1e-4  # of calling an honest card a lie, for one policy
 
@@ -39,6 +40,7 @@ def test_a_shipped_policy_is_as_good_as_its_card_says(path: Path) -> None:
     measured = bundle.manifest.measured
     assert measured is not None
     low = measured.low
-    successes = evaluate(bundle, EPISODES, seed=FIRST_SEED).rate.successes
-    chance = sum(comb(EPISODES, k) * low**k * (1.0 - low) ** (EPISODES - k) for k in range(successes + 1))
-    assert chance >= CHANCE, f"{successes} of {EPISODES}, the card says at least {low:.1%}"
+    n = EPISODES[measured.cycle_time > LONG]
+    successes = evaluate(bundle, n, seed=FIRST_SEED).rate.successes
+    chance = sum(comb(n, k) * low**k * (1.0 - low) ** (n - k) for k in range(successes + 1))
+    assert chance >= CHANCE, f"{successes} of {n}, the card says at least {low:.1%}"
