@@ -75,7 +75,7 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
                 giving away what is to be seen) or "state+rgb".
             depth: Whether every camera gives a depth picture as well.
             camera_backend: "cpu", "gl", or "auto".
-            reward: "sparse" (-1 until all conditions hold, then 0) or "dense" (minus the distance to go).
+            reward: "sparse" (-1 until all conditions hold, then 0) or "dense" (minus what is still to be done).
             control: "ee_delta", "joint_delta" or "joint_position".
             render_mode: None, "human" or "rgb_array".
             noise: Sense noise and delay as the task declares them.

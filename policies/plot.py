@@ -140,7 +140,9 @@ def plot_html(plot: Plot) -> str:
     for panel in plot.panels:
         classes = _classes(panel)
         legend.update(dict.fromkeys(zip((s.label for s in panel.series), classes, strict=True)))
-        drawn.append(f'<figure class="panel"><figcaption>{clean(panel.title)}</figcaption>{_svg(plot, panel)}</figure>')
+        drawn.append(
+            f'<figure class="panel"><figcaption>{clean(panel.title)}</figcaption>{panel_svg(plot, panel)}</figure>'
+        )
     keys = "".join(
         f'<li><svg class="key" viewBox="0 0 26 8" aria-hidden="true"><path class="{kind}" d="M1 4H25"/></svg>'
         f"{clean(label)}</li>"
@@ -162,7 +164,13 @@ def _classes(panel: Panel) -> list[str]:
     return classes
 
 
-def _svg(plot: Plot, panel: Panel) -> str:
+def panel_svg(plot: Plot, panel: Panel) -> str:
+    """One pair of axes with its lines, without its title.
+
+    Args:
+        plot: Which it is part of.
+        panel: What to draw.
+    """
     width, height = SIZES.get(len(plot.panels), SMALL)
     lines = [(_thin(plot, panel, s), kind, s.label) for s, kind in zip(panel.series, _classes(panel), strict=True)]
     xs = _range(np.concatenate([x for (x, _), _, _ in lines]) if lines else np.zeros(0), pad=0.0)

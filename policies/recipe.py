@@ -170,8 +170,11 @@ class ScratchRecipe:
         reward: "sparse" or "dense".
         barrier: Environment steps between two checkpoints, at which all episodes begin anew.
         hindsight: Relabelled samples for each true one in a batch; off-policy algorithms only, 0 for none.
-        explore: Standard deviation of the noise on actions; for TD3 and DDPG only, which have no other.
+        explore: Standard deviation of the noise on actions, where SAC, TQC and CrossQ find their own; what PPO makes of
+            it by itself may be less.
+        explore_last: The same at the end of the run; it falls by the same factor from barrier to barrier.
         glance: Episodes by which each barrier is judged.
+        nets: Hidden layers; smaller than where an expert is imitated, because here they take most of the time.
     """
 
     steps: int = 300_000
@@ -179,8 +182,10 @@ class ScratchRecipe:
     reward: str = "dense"
     barrier: int = 20_000
     hindsight: int = 4
-    explore: float = 0.1
+    explore: float = 0.5
+    explore_last: float = 0.1
     glance: int = 16
+    nets: Nets = field(default_factory=lambda: Nets(actor=(64, 64), critic=(64, 64)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +198,7 @@ class Recipe:
         randomize: What differs between episodes: "off", "nominal" or "wide".
         level: Degree of difficulty; what the arm is judged by if empty.
         curriculum: Climb to that level from the easiest one.
-        nets: Hidden layers.
+        nets: Hidden layers where the expert is imitated.
         imitation: For "imitate" and "imitate+sac".
         sight: For "rgb".
         improvement: For "imitate+sac".
@@ -334,13 +339,13 @@ def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 def _read_by(algorithm: str, obs: str) -> set[str]:
     """Tables and keys that an algorithm reads."""
-    common = {"algorithm", "obs", "randomize", "level", "nets"}
+    common = {"algorithm", "obs", "randomize", "level"}
     if obs == "rgb":
-        return common | {"imitation", "sight"}
+        return common | {"nets", "imitation", "sight"}
     if algorithm == "imitate":
-        return common | {"curriculum", "imitation"}
+        return common | {"curriculum", "nets", "imitation"}
     if algorithm == "imitate+sac":
-        return common | {"curriculum", "imitation", "improvement"}
+        return common | {"curriculum", "nets", "imitation", "improvement"}
     return common | {"scratch", "algorithms"}
 
 
@@ -374,10 +379,11 @@ def _check(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
             raise RefusedError(
                 f"{where}: scratch.hindsight does nothing with {recipe.algorithm}, which keeps no replay"
             )
-        if recipe.algorithm not in WITHOUT_NOISE and "explore" in scratch:
-            raise RefusedError(
-                f"{where}: scratch.explore does nothing with {recipe.algorithm}, which explores by itself"
-            )
+        for key in ("explore", "explore_last"):
+            if recipe.algorithm not in (*WITHOUT_NOISE, *ON_POLICY) and key in scratch:
+                raise RefusedError(
+                    f"{where}: scratch.{key} does nothing with {recipe.algorithm}, which explores by itself"
+                )
     _check_numbers(recipe, where)
 
 
@@ -386,15 +392,18 @@ def _check_numbers(recipe: Recipe, where: str) -> None:
     zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds"}
     for name in ("imitation", "sight", "improvement", "scratch"):
         for key, value in asdict(getattr(recipe, name)).items():
-            if isinstance(value, str | tuple):
+            if isinstance(value, str | tuple | dict):
                 continue
             if value < 0 or (value == 0 and key not in zero):
                 raise RefusedError(f"{where}: {name}.{key} is {value}; it must be above 0")
     if not recipe.sight.convolutions or not recipe.sight.hidden or min(recipe.sight.hidden) < 1:
         raise RefusedError(f"{where}: sight needs at least one convolution and one hidden layer")
-    for name, sizes in asdict(recipe.nets).items():
-        if not sizes or min(sizes) < 1:
-            raise RefusedError(f"{where}: nets.{name} is {list(sizes)}; give the units of one hidden layer or more")
+    for place, nets in (("nets", recipe.nets), ("scratch.nets", recipe.scratch.nets)):
+        for name, sizes in asdict(nets).items():
+            if not sizes or min(sizes) < 1:
+                raise RefusedError(
+                    f"{where}: {place}.{name} is {list(sizes)}; give the units of one hidden layer or more"
+                )
     if recipe.scratch.reward not in ("sparse", "dense"):
         raise RefusedError(f"{where}: scratch.reward is {recipe.scratch.reward!r}; there are: sparse, dense")
 

@@ -6,6 +6,7 @@ At a barrier all episodes begin anew and every generator is seeded from the seed
 that goes on and in one that is resumed alike; so a checkpoint need not hold what the library keeps in running episodes.
 """
 
+import math
 import time
 import warnings
 from contextlib import closing
@@ -126,7 +127,7 @@ class ScratchRun:
                         advance(self._advance(collectors))
                 # A glance is kind to whoever was lucky; what is kept is judged like the policy of any other training.
                 self.model.policy.load_state_dict(self.best["policy"])
-                self.best["success"], self.best["cycle_time"] = self._judge(collectors, VALIDATION)
+                self.best["success"], self.best["cycle_time"], _ = self._judge(collectors, VALIDATION)
             finally:
                 collectors.close()
         self._finish()
@@ -136,16 +137,14 @@ class ScratchRun:
 
     def _model(self, cells: Any) -> BaseAlgorithm:
         recipe, more = self.recipe, dict(self.recipe.options)
-        nets = recipe.nets
+        nets = self.scratch.nets
         judge = "vf" if recipe.algorithm in ON_POLICY else "qf"
         if recipe.algorithm not in ON_POLICY:
             more.setdefault("learning_starts", self.scratch.cells * (self.env.horizon + 1))
             if self.scratch.hindsight and recipe.algorithm not in WITHOUT_GOALS:
                 more["replay_buffer_class"] = HindsightBuffer
                 more["replay_buffer_kwargs"] = {"n_sampled_goal": self.scratch.hindsight}
-        if recipe.algorithm in WITHOUT_NOISE:
-            size = self.env.action_space.shape[0]  # type: ignore[index]
-            more["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, self.scratch.explore))
+        start = {"log_std_init": math.log(self.scratch.explore)} if recipe.algorithm in ON_POLICY else {}
         try:
             model: BaseAlgorithm = algorithm_class(recipe.algorithm)(
                 "MlpPolicy" if recipe.algorithm in WITHOUT_GOALS else "MultiInputPolicy",
@@ -160,6 +159,7 @@ class ScratchRun:
                         "std": self.std.tolist(),
                     },
                     "net_arch": {"pi": list(nets.actor), judge: list(nets.critic)},
+                    **start,
                 },
                 **more,
             )
@@ -179,6 +179,7 @@ class ScratchRun:
         model.action_space.seed(self._draw(number))
         model.env.seed(self.first_seed + CELL_SEEDS + number * self.scratch.cells)  # type: ignore[union-attr]
         model._last_obs = None  # all episodes begin anew
+        self._calm()
         buffer = getattr(model, "replay_buffer", None)
         if isinstance(buffer, HindsightBuffer):
             with warnings.catch_warnings(action="ignore"):
@@ -186,12 +187,28 @@ class ScratchRun:
         left = self.steps - model.num_timesteps
         model.learn(min(self.scratch.barrier, left), reset_num_timesteps=False, log_interval=NEVER)
         self.barrier += 1
-        success, cycle = self._judge(collectors, self.scratch.glance)
+        success, cycle, rewards = self._judge(collectors, self.scratch.glance)
         self._keep(success, cycle)
         self.seconds += time.monotonic() - started
-        self.folder.log({"scratch/success": success, "scratch/cycle_time": cycle}, model.num_timesteps)
+        self.folder.log(
+            {"scratch/success": success, "scratch/cycle_time": cycle, "scratch/return": rewards}, model.num_timesteps
+        )
         self._save()
         return f"success {success:.2f}, best {self.best['success']:.2f}"
+
+    def _calm(self) -> None:
+        """Let the noise on actions be as large as it shall be by now.
+
+        A tool that must stand still within a tolerance does not while its actions tremble.
+        """
+        first, last = self.scratch.explore, self.scratch.explore_last
+        noise = first * (last / first) ** (self.model.num_timesteps / self.steps)
+        if self.recipe.algorithm in ON_POLICY:
+            with th.no_grad():
+                self.model.policy.log_std.clamp_(max=math.log(noise))  # type: ignore[operator]
+        elif self.recipe.algorithm in WITHOUT_NOISE:
+            size = self.env.action_space.shape[0]  # type: ignore[index]
+            self.model.action_noise = NormalActionNoise(np.zeros(size), np.full(size, noise))
 
     def _actor(self) -> BatchActor:
         layout = layout_of(self.model.policy)
@@ -204,12 +221,18 @@ class ScratchRun:
             squash=layout.squash,
         )
 
-    def _judge(self, collectors: Collectors, count: int) -> tuple[float, float]:
-        """Success rate and mean time to success of the present policy on fixed seeds."""
+    def _judge(self, collectors: Collectors, count: int) -> tuple[float, float, float]:
+        """Success rate, mean time to success and mean sum of rewards of the present policy on fixed seeds."""
         first = self.first_seed + VALIDATION_SEEDS
         episodes = collectors.collect(range(first, first + count), actor=self._actor())
         good = [len(t) * self.env.dt for t in episodes if t.success]
-        return len(good) / count, float(np.mean(good)) if good else self.env.task.horizon_s
+        dense = self.scratch.reward == "dense"
+        rewards = [
+            self.env.task.success.reward_batch(t.achieved_goal[1:], t.desired_goal[1:], dense=dense).sum()
+            for t in episodes
+        ]
+        cycle = float(np.mean(good)) if good else self.env.task.horizon_s
+        return len(good) / count, cycle, float(np.mean(rewards))
 
     def _keep(self, success: float, cycle: float) -> None:
         """Keep the present policy if it is the best so far."""

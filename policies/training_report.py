@@ -33,6 +33,7 @@ CURVES = (  # what a curve is called, and in what unit it counts
     ("improve/cycle_time", "cycle of the best so far", "s"),
     ("scratch/success", "success at each barrier", "rate"),
     ("scratch/cycle_time", "cycle at each barrier", "s"),
+    ("scratch/return", "sum of rewards of an episode at each barrier", "reward"),
 )
 
 

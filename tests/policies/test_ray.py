@@ -203,8 +203,7 @@ def test_reinforcement_learning_over_actors_ends_with_the_same_weights(
     monkeypatch.setattr(scratch_run, "VALIDATION", 4)
     recipe = Recipe(
         algorithm="PPO",
-        nets=Nets(actor=(16,), critic=(16,)),
-        scratch=ScratchRecipe(cells=2, barrier=200, steps=300, glance=2),
+        scratch=ScratchRecipe(cells=2, barrier=200, steps=300, glance=2, nets=Nets(actor=(16,), critic=(16,))),
         algorithms={"PPO": {"n_steps": 32, "batch_size": 32}},
     )
     ends = []

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from genba.policies import media, report
 from genba.policies.media import encode_clip, encode_png, media_type
 from genba.policies.plot import MAX_POINTS, Panel, Plot, Series, joint_plot, plot_html
+from genba.policies.plot_file import plot_file
 from genba.policies.report import Clip, Picture, Section, Table, Text, render_report, write_report
 from genba.robots.errors import RefusedError
 
@@ -61,6 +62,17 @@ def parsed(page: str) -> ET.Element:
 
 def page(words: str = "word") -> str:
     return render_report(title=words, intro=words, sections=sections(words))
+
+
+def test_file_of_plots_is_an_svg_with_every_line() -> None:
+    series = tuple(Series(label=f"seed {k}", x=[0.0, 1.0], y=[0.0, float(k)]) for k in range(3))
+    plot = Plot(title="t", panels=(Panel(title="a < b", y_label="y", series=series),) * 2)
+    drawn = ET.fromstring(plot_file([plot, plot], ["seed 0", "seed 1", "seed 2"]))
+    lines = [e for e in drawn.iter("{http://www.w3.org/2000/svg}path") if (e.get("class") or "").startswith("line ")]
+    assert len(lines) == 3 + 2 * 2 * 3
+    assert {e.get("class") for e in lines} == {"line hue0", "line hue1", "line hue2"} | {
+        f"line measured hue{k}" for k in range(3)
+    }
 
 
 def test_page_is_well_formed_and_holds_every_section() -> None:

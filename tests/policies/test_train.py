@@ -31,7 +31,7 @@ TINY = Recipe(
     ),
     improvement=ImprovementRecipe(rounds=2, episodes=2, critic_updates=100, updates=100, batch=32),
     nets=Nets(actor=(16, 16), critic=(16, 16)),
-    scratch=ScratchRecipe(cells=2, barrier=400, steps=900, glance=2),
+    scratch=ScratchRecipe(cells=2, barrier=400, steps=900, glance=2, nets=Nets(actor=(16, 16), critic=(16, 16))),
     algorithms={
         "PPO": {"n_steps": 64, "batch_size": 64},
         **{
@@ -163,6 +163,28 @@ def test_a_resumed_run_equals_the_undisturbed_one_to_the_bit(
 def test_nothing_depends_on_how_many_workers_there_are(whole: Callable[[str], Path], tmp_path: Path, algo: str) -> None:
     tiny(tmp_path / "run", algo, workers=2)
     same(whole(algo), tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algo", ["PPO", "DDPG"])
+def test_noise_on_actions_falls_to_what_the_recipe_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algo: str
+) -> None:
+    noises = []
+    calm = scratch_run.ScratchRun._calm
+
+    def watched(run: scratch_run.ScratchRun) -> None:
+        calm(run)
+        if algo == "PPO":
+            noises.append(float(run.model.policy.log_std.detach().exp().max()))
+        else:
+            noises.append(float(run.model.action_noise._sigma.max()))
+
+    monkeypatch.setattr(scratch_run.ScratchRun, "_calm", watched)
+    tiny(tmp_path, algo)
+    assert len(noises) >= 2
+    assert noises[0] == pytest.approx(0.5)
+    assert all(noise <= 0.5 * 0.2 ** (k * 400 / 900) + 1e-6 for k, noise in enumerate(noises))
 
 
 def test_a_run_that_has_begun_is_not_overwritten(tmp_path: Path) -> None:

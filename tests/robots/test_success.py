@@ -127,6 +127,31 @@ def test_dense_reward_grows_on_the_way_to_the_goal() -> None:
     assert way[-1] == 0.0
 
 
+def test_dense_reward_never_pays_for_staying() -> None:
+    achieved, desired = random_pairs(2000, 1)
+    achieved[:, 9] = abs(achieved[:, 9])
+    assert (SUCCESS.reward_batch(achieved, desired, dense=True) <= 0.0).all()
+
+
+def test_last_stretch_weighs_as_much_as_the_way_there() -> None:
+    def reward(**miss: float | tuple[float, float, float]) -> float:
+        return SUCCESS.reward(reached(**miss), GOAL, dense=True)  # type: ignore[arg-type]
+
+    far = reward(at=(0.10, 0.0, 0.0)) - reward(at=(0.11, 0.0, 0.0))
+    near = reward(at=(0.011, 0.0, 0.0)) - reward(at=(0.021, 0.0, 0.0))
+    assert near > 4.0 * far
+    for better, worse in (
+        ({"speed": 0.02}, {"speed": 0.06}),
+        ({"spin": 0.2}, {"spin": 0.6}),
+        ({"tilt": 0.2}, {"tilt": 0.4}),
+        ({"released": 1.0}, {"released": 0.0}),
+    ):
+        close, away = (0.011, 0.0, 0.0), (0.3, 0.0, 0.0)
+        gain = reward(at=close, **better) - reward(at=close, **worse)
+        assert gain > 0.005
+        assert gain > 10.0 * (reward(at=away, **better) - reward(at=away, **worse))
+
+
 def test_manifest_form_round_trips_and_refuses_strangers() -> None:
     assert Success.from_json(SUCCESS.to_json()) == SUCCESS
     with pytest.raises(RefusedError, match="luck"):
