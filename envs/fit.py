@@ -130,8 +130,10 @@ def fit(
     way[:, 2] += f.grip_above + np.clip(6.0 * (side - 2.0 * aim) + 0.3 * (np.abs(turn) - 0.05), 0.0, top)
     way[:, :2] *= np.where(side > 0.010, np.clip(1.0 - (low + top - 0.010) / 0.010, 0.0, 1.0), 1.0)[:, None]
     begun = opening < width + 0.75 * f.open_by  # what has begun to close may be off a little more
-    close = (side < np.where(begun, aim + 0.001, aim)) & (np.abs(turn) < (np.where(begun | (not centred), 0.06, 0.008)))
-    close &= np.abs(low) < np.where(begun | (not centred), 0.002, 0.0006)
+    close = (side < np.where(begun, aim + 0.001, aim)) & (
+        np.abs(turn) < (np.where(begun | (not centred), 0.06, max(0.008, 1.5 * f.square)))
+    )
+    close &= np.abs(low) < np.where(begun | (not centred), 0.002, 0.001)
     if not centred:
         close |= begun & (np.abs(grip.along) < 0.009) & (np.abs(grip.across) < 0.006) & (np.abs(low) < 0.005)
     close &= ~placed

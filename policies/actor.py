@@ -9,7 +9,7 @@ import torch as th
 from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
-from ..robots.features import LOCAL_SCALE, FeatureMap
+from ..robots.features import FeatureMap
 
 Array = NDArray[np.float32]
 
@@ -21,6 +21,7 @@ class Features(BaseFeaturesExtractor):
     right: th.Tensor
     near: th.Tensor
     origin: th.Tensor
+    near_scale: th.Tensor
     matrix: th.Tensor
     mean: th.Tensor
     scale: th.Tensor
@@ -45,6 +46,7 @@ class Features(BaseFeaturesExtractor):
         self.register_buffer("right", th.as_tensor(features.pairs[:, 1].copy()))
         self.register_buffer("near", th.as_tensor(features.locals[:, 0].copy()))
         self.register_buffer("origin", th.as_tensor(features.locals[:, 1].copy()))
+        self.register_buffer("near_scale", th.as_tensor(features.scales.astype(np.float32)))
         self.register_buffer("matrix", th.as_tensor(features.matrix.T.copy()))
         self.register_buffer("mean", th.as_tensor(np.asarray(mean, np.float32)))
         self.register_buffer("scale", th.as_tensor(1.0 / np.asarray(std, np.float32)))
@@ -55,6 +57,7 @@ class Features(BaseFeaturesExtractor):
             x = observations
         else:
             x = th.cat((observations["observation"], observations["desired_goal"]), dim=1)
-        near = th.tanh((x[:, self.near] - x[:, self.origin]) / LOCAL_SCALE)
-        z = th.cat((x, x[:, self.left] * x[:, self.right], near), dim=1)
+        z = th.cat((x, x[:, self.left] * x[:, self.right]), dim=1)
+        near = th.tanh((z[:, self.near] - z[:, self.origin]) / self.near_scale)
+        z = th.cat((z, near), dim=1)
         return (z @ self.matrix - self.mean) * self.scale

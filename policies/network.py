@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..robots.errors import RefusedError, SafetyError
-from ..robots.features import LOCAL_SCALE, FeatureMap
+from ..robots.features import FeatureMap
 
 ACTIVATIONS = ("relu", "tanh")
 SQUASHES = ("tanh", "clip")
@@ -80,6 +80,7 @@ class Network:
         self._right = np.ascontiguousarray(features.pairs[:, 1])
         self._near = np.ascontiguousarray(features.locals[:, 0])
         self._from = np.ascontiguousarray(features.locals[:, 1])
+        self._magnify = 1.0 / features.scales
         self._products = features.inputs + len(features.pairs)
         self._z = np.zeros(self._products + len(features.locals))
         self._z_first = np.zeros(layers[0][0].shape[0])
@@ -113,7 +114,7 @@ class Network:
         if self._near.size:
             near = z[self._products :]
             np.subtract(z.take(self._near), z.take(self._from), out=near)
-            near *= 1.0 / LOCAL_SCALE
+            near *= self._magnify
             np.tanh(near, out=near)
         np.dot(self._first, z, out=self._z_first)
         self._z_first += self._first_bias

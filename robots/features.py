@@ -2,11 +2,12 @@
 
     x        = observation ++ desired_goal                       as packed, n values
     z        = x ++ x[left] * x[right]                           the products angle differences need
-                 ++ tanh((x[a] - x[b]) / LOCAL_SCALE)            differences seen through a magnifying glass
+                 ++ tanh((z[a] - z[b]) / scale)                  differences seen through a magnifying glass
     features = z @ matrix.T
 
 A millimetre decides whether a part is in its seat, yet beside positions that vary by decimetres a network hardly
-sees it: "local_difference" gives it a scale of its own.
+sees it: "local_difference" gives it a scale of its own, and where tenths of a millimetre and milliradians decide,
+"fine_difference" and "fine_angle" do.
 
 A task declares its features as data. The same arrays then serve the trainer (torch) and the bundle
 (numpy, folded into the first layer), so what was trained and what runs cannot drift apart.
@@ -22,10 +23,12 @@ from numpy.typing import NDArray
 from .errors import RefusedError
 from .observation import ObservationSpec
 
-OPERATIONS = ("field", "difference", "angle_difference", "local_difference")
+OPERATIONS = ("field", "difference", "angle_difference", "local_difference", "fine_difference", "fine_angle")
 Real = TypeVar("Real", np.float32, np.float64)
 
 LOCAL_SCALE = 0.01  # m; tanh is nearly linear below a third of it and saturates beyond three times it
+FINE_SCALE = 0.001  # m
+FINE_ANGLE = 0.05  # sine of the difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Feature:
 
     Attributes:
         op: "field" passes `a` on, "difference" is a - b, "angle_difference" is (sin, cos) of the angle a - b
-            where both fields are (sin, cos) pairs, "local_difference" is tanh((a - b) / LOCAL_SCALE).
+            where both fields are (sin, cos) pairs, "local_difference" is tanh((a - b) / LOCAL_SCALE),
+            "fine_difference" tanh((a - b) / FINE_SCALE) and "fine_angle" tanh(sin(a - b) / FINE_ANGLE).
         a: Name of a field of the observation or the desired goal.
         b: Name of the field that is subtracted; empty for "field".
     """
@@ -51,13 +55,15 @@ class FeatureMap:
     Attributes:
         inputs: Length n of x.
         pairs: Indices into x whose products extend it, shape (p, 2).
-        locals: Indices into x whose magnified differences extend it further, shape (m, 2).
+        locals: Indices into x ++ products whose magnified differences extend it further, shape (m, 2).
+        scales: What those differences are divided by, shape (m,).
         matrix: The linear map from z to features, shape (features, n + p + m), entries -1, 0 and 1.
     """
 
     inputs: int
     pairs: NDArray[np.int64]
     locals: NDArray[np.int64]
+    scales: NDArray[np.float64]
     matrix: NDArray[np.float32]
 
     @property
@@ -75,8 +81,9 @@ class FeatureMap:
             Features, shape (..., size), in the precision of `x`.
         """
         products = x[..., self.pairs[:, 0]] * x[..., self.pairs[:, 1]]
-        near = np.tanh((x[..., self.locals[:, 0]] - x[..., self.locals[:, 1]]) / np.asarray(LOCAL_SCALE, x.dtype))
-        z = np.concatenate((x, products, near), axis=-1)
+        z = np.concatenate((x, products), axis=-1)
+        near = np.tanh((z[..., self.locals[:, 0]] - z[..., self.locals[:, 1]]) / self.scales.astype(x.dtype))
+        z = np.concatenate((z, near), axis=-1)
         return np.asarray(z @ self.matrix.T.astype(x.dtype), dtype=x.dtype)
 
     @classmethod
@@ -94,6 +101,7 @@ class FeatureMap:
         rows: list[dict[int, float]] = []
         pairs: list[tuple[int, int]] = []
         locals_: list[tuple[int, int]] = []
+        scales: list[float] = []
         near: list[tuple[int, int]] = []  # row of a local difference, and its place among them
         for feature in features or [Feature(op="field", a=name) for name in where]:
             start_a, start_b, size = _operands(feature, where)
@@ -103,9 +111,18 @@ class FeatureMap:
                 pairs += [(sin_a, cos_b), (cos_a, sin_b), (cos_a, cos_b), (sin_a, sin_b)]
                 rows += [{k: 1.0, k + 1: -1.0}, {k + 2: 1.0, k + 3: 1.0}]
                 continue
-            if feature.op == "local_difference":
+            if feature.op == "fine_angle":
+                k = inputs + len(pairs)
+                pairs += [(start_a, start_b + 1), (start_a + 1, start_b)]
+                near.append((len(rows), len(locals_)))
+                locals_.append((k, k + 1))
+                scales.append(FINE_ANGLE)
+                rows.append({})
+                continue
+            if feature.op in ("local_difference", "fine_difference"):
                 near += [(len(rows) + i, len(locals_) + i) for i in range(size)]
                 locals_ += [(start_a + i, start_b + i) for i in range(size)]
+                scales += [LOCAL_SCALE if feature.op == "local_difference" else FINE_SCALE] * size
                 rows += [{} for _ in range(size)]
                 continue
             for i in range(size):
@@ -122,6 +139,7 @@ class FeatureMap:
             inputs=inputs,
             pairs=np.array(pairs, dtype=np.int64).reshape(-1, 2),
             locals=np.array(locals_, dtype=np.int64).reshape(-1, 2),
+            scales=np.array(scales),
             matrix=matrix,
         )
 
@@ -150,6 +168,6 @@ def _operands(feature: Feature, where: dict[str, tuple[int, int]]) -> tuple[int,
     start_b, size_b = where[names[-1]]
     if size != size_b:
         raise RefusedError(f"features: {feature.a!r} has {size} values and {feature.b!r} has {size_b}")
-    if feature.op == "angle_difference" and size != 2:
+    if feature.op in ("angle_difference", "fine_angle") and size != 2:
         raise RefusedError(f"features: an angle is a (sin, cos) pair, but {feature.a!r} has {size} values")
     return start_a, start_b, size

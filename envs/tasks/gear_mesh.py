@@ -94,6 +94,10 @@ class GearMesh(Task):
         Feature("local_difference", "seat_position", "part_position"),
         Feature("local_difference", "seat_position", "tcp_position"),
         Feature("angle_difference", "part_yaw", "tcp_yaw_x4"),
+        Feature("fine_difference", "rack_position", "tcp_position"),
+        Feature("fine_difference", "seat_position", "tcp_position"),
+        Feature("fine_angle", "part_yaw", "tcp_yaw_x4"),
+        Feature("fine_angle", "mesh_yaw", "tcp_yaw_x12"),
     )
 
     def sensed_fields(self) -> tuple[Field, ...]:

@@ -79,6 +79,10 @@ class PegInsert(Task):
         Feature("difference", "rack_position", "tcp_position"),
         Feature("local_difference", "rack_position", "tcp_position"),
         Feature("angle_difference", "rack_yaw", "tcp_yaw_x4"),
+        Feature("fine_difference", "rack_position", "tcp_position"),
+        Feature("fine_difference", "goal_position", "tcp_position"),
+        Feature("fine_angle", "rack_yaw", "tcp_yaw_x4"),
+        Feature("fine_angle", "goal_yaw", "tcp_yaw_x4"),
     )
 
     @classmethod

@@ -93,6 +93,10 @@ class ScrewDrive(Task):
         Feature("angle_difference", "part_yaw", "tcp_yaw_x4"),
         Feature("angle_difference", "seat_yaw", "tcp_yaw_x4"),
         Feature("angle_difference", "rack_yaw", "tcp_yaw_x4"),
+        Feature("fine_difference", "rack_position", "tcp_position"),
+        Feature("fine_difference", "seat_position", "tcp_position"),
+        Feature("fine_angle", "rack_yaw", "tcp_yaw_x4"),
+        Feature("fine_angle", "seat_yaw", "tcp_yaw_x4"),
     )
 
     def sensed_fields(self) -> tuple[Field, ...]:

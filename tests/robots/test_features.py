@@ -1,14 +1,15 @@
 """Features are exact: differences to the bit, angles to rounding, in numpy and in torch alike."""
 
-from math import cos, pi, sin
+from math import cos, pi, sin, tanh
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genba.robots.errors import RefusedError
-from genba.robots.features import LOCAL_SCALE, Feature, FeatureMap
+from genba.robots.features import FINE_ANGLE, FINE_SCALE, Feature, FeatureMap
 from genba.robots.observation import Field, ObservationSpec
 
 angles = st.floats(-pi, pi)
@@ -47,6 +48,8 @@ def test_difference_and_field_are_exact(x: list[float]) -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_torch_computes_the_same(seed: int) -> None:
     torch = pytest.importorskip("torch")
+    from genba.policies.actor import Features
+
     features = FeatureMap.from_spec(
         SPEC,
         [
@@ -54,15 +57,26 @@ def test_torch_computes_the_same(seed: int) -> None:
             Feature(op="difference", a="goal", b="tcp"),
             Feature(op="angle_difference", a="goal_yaw", b="yaw"),
             Feature(op="local_difference", a="goal", b="tcp"),
+            Feature(op="fine_angle", a="goal_yaw", b="yaw"),
+            Feature(op="fine_difference", a="goal", b="tcp"),
         ],
     )
     batch = 0.02 * np.random.default_rng(seed).normal(size=(7, X)).astype(np.float32)
-    x = torch.from_numpy(batch)
-    pairs = torch.from_numpy(features.pairs)
-    ends = torch.from_numpy(features.locals)
-    near = torch.tanh((x[:, ends[:, 0]] - x[:, ends[:, 1]]) / LOCAL_SCALE)
-    z = torch.cat((x, x[:, pairs[:, 0]] * x[:, pairs[:, 1]], near), dim=1)
-    assert np.allclose(features(batch), (z @ torch.from_numpy(features.matrix).T).numpy(), rtol=0, atol=1e-6)
+    space = gym.spaces.Box(-9.0, 9.0, (X,), np.float32)
+    actor = Features(space, features, np.zeros(features.size).tolist(), np.ones(features.size).tolist())
+    assert np.allclose(features(batch), actor(torch.from_numpy(batch)).numpy(), rtol=0, atol=2e-6)
+
+
+@given(angles, st.floats(-1e-2, 1e-2), st.floats(-1e-3, 1e-3))
+def test_fine_features_tell_tenths_of_millimetres_and_milliradians(a: float, turn: float, off: float) -> None:
+    features = FeatureMap.from_spec(
+        SPEC, [Feature(op="fine_angle", a="goal_yaw", b="yaw"), Feature(op="fine_difference", a="goal", b="tcp")]
+    )
+    x = np.zeros(X)
+    x[9:11] = sin(a + turn), cos(a + turn)
+    x[3:5] = sin(a), cos(a)
+    x[6], x[0] = 0.3 + off, 0.3
+    assert features(x) == pytest.approx([tanh(sin(turn) / FINE_ANGLE), tanh(off / FINE_SCALE), 0.0, 0.0], abs=1e-9)
 
 
 def test_a_batch_is_its_rows() -> None:
@@ -92,6 +106,7 @@ def test_a_difference_with_itself_is_nothing() -> None:
         (Feature(op="difference", a="tcp"), "no field named ''"),
         (Feature(op="difference", a="tcp", b="yaw"), "3 values"),
         (Feature(op="angle_difference", a="tcp", b="goal"), r"\(sin, cos\) pair"),
+        (Feature(op="fine_angle", a="tcp", b="goal"), r"\(sin, cos\) pair"),
     ],
 )
 def test_a_feature_that_makes_no_sense_is_refused(feature: Feature, named: str) -> None:
