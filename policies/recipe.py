@@ -105,9 +105,9 @@ class SightRecipe:
         patience: Learner episodes are cut after so many times the length of the longest demonstration.
         first_updates: Gradient steps on the pictures of the demonstrations.
         updates: Gradient steps after each round.
-        last_updates: Gradient steps at the end, with a falling learning rate.
+        last_updates: Gradient steps at the end.
         batch: Pictures of each camera per gradient step.
-        learning_rate: Adam's.
+        learning_rate: Adam's at the beginning of each fit, along which it falls.
         fields: Weight of the error of the estimated fields against that of the action.
     """
 
@@ -355,6 +355,10 @@ def _check(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
         raise RefusedError(f"{where}: obs is {recipe.obs!r}; there are: {', '.join(OBSERVED)}")
     if recipe.obs == "rgb" and recipe.algorithm != "imitate":
         raise RefusedError(f"{where}: {recipe.algorithm} does not learn from pictures; obs 'rgb' needs 'imitate'")
+    if recipe.obs == "rgb" and recipe.imitation.episodes < 2:
+        raise RefusedError(
+            f"{where}: imitation.episodes is 1; from pictures every other one is judged, so take 2 or more"
+        )
     for group, key in SIGHTLESS if recipe.obs == "rgb" else ():
         if key in asked.get(group, {}):
             raise RefusedError(f"{where}: {group}.{key} does nothing with obs 'rgb'")

@@ -239,9 +239,8 @@ def fit_eyes(
     *,
     updates: int,
     first: bool,
-    falling: bool,
 ) -> Iterator[float]:
-    """Fit the eyes on all pictures; yields the loss every 100 steps.
+    """Fit the eyes on all pictures; the learning rate falls along a cosine. Yields the loss every 100 steps.
 
     Args:
         policy: What learns; the network behind the eyes stays as it is.
@@ -252,7 +251,6 @@ def fit_eyes(
         recipe: Rates, sizes and weights.
         updates: Gradient steps.
         first: Let the learning rate rise in the beginning.
-        falling: Let it fall to 2 % along a cosine.
     """
     sight = recipe.sight
     at = np.concatenate(shots.at)
@@ -264,7 +262,7 @@ def fit_eyes(
     policy.behind.requires_grad_(False)
     for step in range(updates):
         share = min(1.0, (step + 1) / WARMING) if first else 1.0
-        optimiser.param_groups[0]["lr"] = sight.learning_rate * share * (_share(step, updates) if falling else 1.0)
+        optimiser.param_groups[0]["lr"] = sight.learning_rate * share * _share(step, updates)
         rows = th.randint(len(x), (sight.batch,), generator=generator)
         pictures = {name: th.as_tensor(seen) for name, seen in shots.pictures(rows.numpy()).items()}
         loss = policy.loss(given[rows], features[rows], y[rows], pictures, sight.fields, recipe.imitation.huber)

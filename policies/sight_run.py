@@ -224,7 +224,6 @@ class SightRun:
                     self.recipe,
                     updates=own,
                     first=first,
-                    falling=last,
                 )
             )
             self.round += 1
@@ -243,7 +242,8 @@ class SightRun:
         most = int(self.longest * self.recipe.sight.patience)
         episodes = self._collect(crew, range(start, start + recipe.episodes), learner=self.policy.actor(), most=most)
         self._take(episodes)
-        self.success = float(np.mean([one.whole.success for one in episodes]))
+        alone = [one.whole.success for one in episodes if one.whole.seed % 2 == 0]  # the others are relieved
+        self.success = float(np.mean(alone))
         self.flawless = self.flawless + 1 if self.success == 1.0 else 0
 
     def _validate(self, crew: Crew) -> tuple[float, float]:

@@ -2,6 +2,10 @@
 
 Of the whole state every tick is kept, of the pictures every few ticks: neighbours look alike, and pictures are what
 fills the memory.
+
+A learner whose eyes are poor stands before the first part for the rest of the episode and sees nothing new. So in every
+other episode it is relieved: block by block it acts, or the expert acts and brings the work forward, or the hand is led
+astray for some ticks, from where either has to come back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +23,9 @@ from .eyes import Eyes, Sight
 
 Array = NDArray[np.float32]
 Frames = dict[str, NDArray[np.uint8]]
+
+BLOCK, ASTRAY = 40, 8  # ticks of a block, and at the most of being led astray
+EXPERT, LED = 0.4, 0.2  # shares of the blocks in which the expert acts, and that begin with being led astray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +88,7 @@ class SightedLane(Lane):
         self.ticks: list[int] = []
         self.frames: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in self._names}
         self.every = job.every if isinstance(job, SightedJob) else 1
+        self.relief = np.random.default_rng((seed, 11)) if isinstance(job, SightedJob) and relieved(seed, job) else None
         super().start(seed, job)
 
     def take(self, observation: Observation, info: Mapping[str, Any]) -> None:
@@ -96,8 +104,24 @@ class SightedLane(Lane):
 
     def step(self, action: Array, label: Array, job: Job) -> bool:
         """Act once; False when the episode is over."""
+        if self.relief is not None:
+            action = self._relieve(action, label)
         goes_on = super().step(action, label, job)
         return goes_on and not (isinstance(job, SightedJob) and len(self.actions) == job.most)
+
+    def _relieve(self, action: Array, label: Array) -> Array:
+        """What is sent in a relieved episode; the fingers are never led astray, or they would drop what they hold."""
+        at = len(self.actions) % BLOCK
+        if at == 0 and self.relief is not None:
+            self._expert = self.relief.random() < EXPERT
+            self._astray = int(self.relief.integers(1, ASTRAY + 1)) if self.relief.random() < LED else 0
+            self._way = self.relief.uniform(-1.0, 1.0, label.shape).astype(np.float32)
+        sent = label if self._expert else action
+        if at < self._astray:
+            sent = self._way.copy()
+            if self.env.task.gripper:
+                sent[-1] = label[-1]
+        return sent
 
     def sighted(self) -> Sighted:
         """What came of it; of the last moment, on which nobody acted, there is no picture."""
@@ -112,6 +136,11 @@ class SightedLane(Lane):
                 for name in self._names
             },
         )
+
+
+def relieved(seed: int, job: SightedJob) -> bool:
+    """Whether a learner is relieved in the episode of a seed."""
+    return job.learner is not None and job.most > 0 and seed % 2 == 1
 
 
 def run_sighted_job(job: SightedJob) -> list[Sighted]:

@@ -153,6 +153,7 @@ def test_a_task_that_hides_nothing_is_not_trained_from_pictures(tmp_path: Path) 
         ([("obs", "rgb"), ("improvement.rounds", 3)], "'improvement' does nothing"),
         ([("obs", "rgb"), ("nets.critic", [64])], r"nets\.critic does nothing"),
         ([("obs", "rgb"), ("sight.every", 0)], r"sight\.every is 0"),
+        ([("obs", "rgb"), ("imitation.episodes", 1)], "take 2 or more"),
         ([("obs", "rgb"), ("sight.depth", True)], "unknown key 'depth'"),
         ([("sight.every", 2)], "'sight' does nothing"),
     ],
