@@ -54,8 +54,11 @@ def run(task: str, seed: int) -> None:
     rows = read(task, seed)
     if rows and "evaluated" in rows[-1]:
         return
-    before, started = (rows[-1]["cpu_s"] if rows else 0.0), time.process_time()
     robot, folder = TASKS[task], RUNS / f"{task}_{seed}"
+    resume = (folder / "checkpoint.pt").exists()
+    if not resume:
+        rows = []  # of a run that is no longer there
+    before, started = (rows[-1]["cpu_s"] if rows else 0.0), time.process_time()
 
     def watch(history: Sequence[Mapping[str, float]]) -> None:
         point = history[-1]
@@ -66,7 +69,6 @@ def run(task: str, seed: int) -> None:
         write(task, seed, rows)
 
     recipe = load_recipe(task, load_robot(robot), changes=[("algorithm", "PPO")])
-    resume = (folder / "checkpoint.pt").exists()
     train(
         task=task, robot=robot, out=folder, recipe=recipe, seed=seed, resume=resume, crew=LocalCrew(0), quiet=True,
         watch=watch,
