@@ -7,7 +7,8 @@ import torch as th
 from numpy.typing import NDArray
 
 from ..robots.observation import ObservationSpec
-from .eyes import Eyes, places
+from .eyes import Eyes
+from .eyes_numpy import places
 
 Array = NDArray[np.float32]
 

@@ -235,7 +235,7 @@ class Recipe:
                 del table[group][key]
         if "algorithms" in table:
             table["algorithms"] = {self.algorithm: self.options}
-        return {key: _plain(value) for key, value in table.items()}
+        return {key: plain(value) for key, value in table.items()}
 
 
 def recipe_files() -> dict[str, Path]:
@@ -422,8 +422,8 @@ def _list(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _plain(value: Any) -> Any:
-    """Tuples become lists, as JSON and TOML have them."""
+def plain(value: Any) -> Any:
+    """A value with lists for its tuples, as JSON and TOML have them."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, tuple | list) else value

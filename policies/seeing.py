@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ..robots.errors import RefusedError
 from ..robots.observation import ObservationSpec
-from .eyes import Array, Eyes, Sight
+from .eyes import Array, Eyes
+from .eyes_numpy import Sight
 from .network import Network
 
 

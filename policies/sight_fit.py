@@ -9,10 +9,8 @@ estimates as features, where a millimetre counts near the tool and hardly far fr
 it is, makes of them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from math import cos, pi
 
 import gymnasium as gym
 import numpy as np
@@ -25,104 +23,16 @@ from .actor import Features
 from .collect import BatchActor
 from .eyes import Eyes
 from .eyes_torch import LearningEyes
+from .imitate import falling_share
 from .layers import Layers, layer_arrays
 from .recipe import ImitationRecipe, Recipe
-from .sighted import Sighted, SightedActor
+from .shots import Columns, Shots
+from .sighted import SightedActor
 
 Array = NDArray[np.float32]
 
 CLOSE = 0.05  # of a feature's standard deviation, below which an error counts with its square
 WARMING = 200  # steps in which the learning rate rises
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Where in a whole observation with its goal the parts are that a policy with eyes tells apart.
-
-    Attributes:
-        measured: Of what is measured.
-        estimated: Of what the eyes estimate.
-        goal: Of the goal.
-    """
-
-    measured: NDArray[np.intp]
-    estimated: NDArray[np.intp]
-    goal: NDArray[np.intp]
-
-    @property
-    def given(self) -> NDArray[np.intp]:
-        """What a policy is given beside pictures."""
-        return np.concatenate([self.measured, self.goal])
-
-    @property
-    def told(self) -> NDArray[np.intp]:
-        """What the network behind the eyes is told."""
-        return np.concatenate([self.measured, self.estimated, self.goal])
-
-    @classmethod
-    def of(cls, whole: ObservationSpec, measured: Sequence[str], estimated: Sequence[str]) -> "Columns":
-        """Find them.
-
-        Args:
-            whole: Spec of the whole state.
-            measured: Names of fields.
-            estimated: Names of fields.
-        """
-        cuts = whole.slices("observation")
-
-        def columns(names: Sequence[str]) -> NDArray[np.intp]:
-            return np.concatenate([np.arange(cuts[n].start, cuts[n].stop, dtype=np.intp) for n in names])
-
-        split = whole.size("observation")
-        goal = np.arange(split, split + whole.size("desired_goal"), dtype=np.intp)
-        return cls(measured=columns(measured), estimated=columns(estimated), goal=goal)
-
-
-@dataclass(slots=True)
-class Shots:
-    """Everything seen so far: every tick's state and label, and pictures of some of them.
-
-    Attributes:
-        x: Whole observation and goal, by round.
-        y: The expert's action there.
-        at: Rows, counted over all rounds, of which there are pictures.
-        frames: By round and camera, the pictures; may lie on the disk.
-    """
-
-    x: list[Array] = field(default_factory=list)
-    y: list[Array] = field(default_factory=list)
-    at: list[NDArray[np.int64]] = field(default_factory=list)
-    frames: list[Mapping[str, NDArray[np.uint8]]] = field(default_factory=list)
-
-    def add(self, episodes: Sequence[Sighted], frames: Mapping[str, NDArray[np.uint8]]) -> None:
-        """Take a round.
-
-        Args:
-            episodes: In order.
-            frames: Their pictures, by camera.
-        """
-        start = sum(len(x) for x in self.x)
-        rows = []
-        for one in episodes:
-            rows.append(start + one.ticks)
-            start += len(one.whole)
-        self.x.append(np.concatenate([one.whole.x for one in episodes]))
-        self.y.append(np.concatenate([one.whole.label for one in episodes]))
-        self.at.append(np.concatenate(rows))
-        self.frames.append(frames)
-
-    def pictures(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.uint8]]:
-        """Pictures by number, counted over all rounds, in this order."""
-        ends = np.cumsum([len(at) for at in self.at])
-        rounds = np.searchsorted(ends, numbers, side="right")
-        found: dict[str, NDArray[np.uint8]] = {}
-        for name, first in self.frames[0].items():
-            out = np.empty((len(numbers), *first.shape[1:]), np.uint8)
-            for k in np.unique(rounds):
-                mine = rounds == k
-                out[mine] = self.frames[k][name][numbers[mine] - (ends[k] - len(self.at[k]))]
-            found[name] = out
-        return found
 
 
 class SeeingPolicy(th.nn.Module):
@@ -220,7 +130,7 @@ def fit_behind(
     with th.no_grad():
         features = policy.features(x[:, columns.told])
     for step in range(updates):
-        optimiser.param_groups[0]["lr"] = recipe.learning_rate * _share(step, updates)
+        optimiser.param_groups[0]["lr"] = recipe.learning_rate * falling_share(step, updates)
         rows = th.randint(len(x), (recipe.batch,), generator=generator)
         action = th.tanh(policy.behind(features[rows]))
         loss = th.nn.functional.smooth_l1_loss(action, y[rows], beta=recipe.huber)
@@ -262,7 +172,7 @@ def fit_eyes(
     policy.behind.requires_grad_(False)
     for step in range(updates):
         share = min(1.0, (step + 1) / WARMING) if first else 1.0
-        optimiser.param_groups[0]["lr"] = sight.learning_rate * share * _share(step, updates)
+        optimiser.param_groups[0]["lr"] = sight.learning_rate * share * falling_share(step, updates)
         rows = th.randint(len(x), (sight.batch,), generator=generator)
         pictures = {name: th.as_tensor(seen) for name, seen in shots.pictures(rows.numpy()).items()}
         loss = policy.loss(given[rows], features[rows], y[rows], pictures, sight.fields, recipe.imitation.huber)
@@ -274,8 +184,3 @@ def fit_eyes(
             yield total / 100
             total = 0.0
     policy.behind.requires_grad_(True)
-
-
-def _share(step: int, steps: int) -> float:
-    """Share of the learning rate, from 1 to 2 % along a cosine."""
-    return 0.02 + 0.98 * 0.5 * (1.0 + cos(pi * step / steps))

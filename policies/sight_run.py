@@ -1,44 +1,37 @@
 """Imitate the scripted expert from pictures, with a checkpoint after every round.
 
-    demonstrations -> fit -> [learner acts on pictures, the expert labels from the state behind them, fit] x rounds
-
-Pictures are too many for the checkpoint. Those of each round lie in files of their own beside it, written before the
-checkpoint that speaks of them and read in place; when the policy is done they are removed.
+demonstrations -> fit -> [learner acts on pictures, the expert labels from the state behind them, fit] x rounds
 """
 
-import shutil
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, replace
 from io import BufferedWriter
 from typing import Any
 
 import numpy as np
 import torch as th
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ..envs.env import CellEnv
 from ..robots.errors import RefusedError
 from ..robots.features import FeatureMap
-from ..robots.observation import Field
 from ..robots.strict import build
 from .archive import PICTURES, pack_arrays
 from .checkpoint import write_whole
 from .collect import close_cells
 from .crew import Crew
-from .evaluate import views_of
-from .eyes import Convolution, Estimate, Eyes
-from .imitate import STD_FLOOR
+from .eyes import Eyes
 from .manifest import picture_name
 from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, provenance
 from .progress import progress_bar
-from .recipe import Recipe
+from .recipe import Recipe, plain
 from .run_folder import RunFolder
 from .runfile import write_run
-from .sight_fit import Columns, SeeingPolicy, Shots, fit_behind, fit_eyes
+from .shots import Columns, Shots
+from .sight_fit import SeeingPolicy, fit_behind, fit_eyes
+from .sight_scale import feature_scale, scaled_eyes
 from .sighted import Sighted, SightedActor, collect
 
 Array = NDArray[np.float32]
@@ -71,7 +64,6 @@ class SightRun:
         if not self.hidden:
             raise RefusedError(f"{env.task_name} hides nothing that a camera would show; train it with --obs state")
         self.columns = Columns.of(env.spec_, [f.name for f in env.seen], [f.name for f in self.hidden])
-        self.shots = Shots()
         self.round = -1
         self.steps = self.flawless = self.longest = 0
         self.success = self.seconds = 0.0
@@ -81,6 +73,7 @@ class SightRun:
     def open(self, folder: RunFolder) -> None:
         """Take the folder of this run, with what it did before."""
         self.folder, self.saved = folder, folder.saved
+        self.shots = Shots(folder.path / SEEN)
 
     def work(self, crew: Crew, *, quiet: bool) -> None:
         """Do all rounds that are not done yet.
@@ -136,59 +129,11 @@ class SightRun:
             raise RefusedError(f"{self.env.task_name}: the scripted expert never succeeded; nothing to imitate")
         self.longest = max(len(one.whole) for one in episodes)
         self._take(episodes)
-        self._make(self._eyes(), *self._statistics())
+        x = self.shots.x[0].astype(np.float64)
+        eyes = scaled_eyes(self.env, self.spec, self.hidden, self.columns, self.recipe.sight, x)
+        self._make(eyes, *feature_scale(self.env, eyes.whole(self.spec), x[:, self.columns.told]))
         self.seconds += time.monotonic() - started
         self._save()
-
-    def _eyes(self) -> Eyes:
-        """Eyes scaled by the demonstrations."""
-        x, sight = self.shots.x[0].astype(np.float64), self.recipe.sight
-        given = x[:, self.columns.given]
-        cuts = self.env.spec_.slices("observation")
-        estimates = []
-        for field in self.hidden:
-            values, about = x[:, cuts[field.name]], self._about(field)
-            if about and field.size == 2:
-                s, c = values.T
-                sine, cosine = x[:, cuts[about]].T
-                values = np.stack([s * cosine - c * sine, c * cosine + s * sine], axis=1)
-            elif about:
-                values = values - x[:, cuts[about]]
-            mean, std = values.mean(axis=0), np.maximum(values.std(axis=0), STD_FLOOR)
-            estimates.append(Estimate(field=field, about=about, mean=tuple(mean.tolist()), std=tuple(std.tolist())))
-        views = views_of(self.env)
-        height, width, _ = self.env.observation_space[f"{views[0].name}_rgb"].shape  # type: ignore[index]
-        eyes = Eyes(
-            views=views,
-            height=height,
-            width=width,
-            convolutions=tuple(Convolution(channels=c, kernel=k, stride=s) for c, k, s in sight.convolutions),
-            hidden=sight.hidden,
-            mean=tuple(given.mean(axis=0).tolist()),
-            std=tuple(np.maximum(given.std(axis=0), STD_FLOOR).tolist()),
-            estimates=tuple(estimates),
-        )
-        eyes.check(self.spec)
-        return eyes
-
-    def _about(self, field: Field) -> str:
-        """Measured field from which a hidden one is seen: the one that the task compares it with.
-
-        What lies about is seen best from the hand that nears it; what the cell's controller knows stands still.
-        """
-        if field.source != "parts":
-            return ""
-        measured = {f.name for f in self.spec.observation}
-        pairs = [(f.a, f.b) for f in self.env.task.features if f.b]
-        partners = [b if a == field.name else a for a, b in pairs if field.name in (a, b)]
-        return next((name for name in partners if name in measured), "")
-
-    def _statistics(self) -> tuple[Array, Array]:
-        """Mean and standard deviation of every feature over the demonstrations."""
-        told = replace(self.spec, observation=(*self.spec.observation, *self.hidden))
-        features = FeatureMap.from_spec(told, self.env.task.features)
-        rows = features(self.shots.x[0][:, self.columns.told].astype(np.float64))
-        return rows.mean(axis=0).astype(np.float32), np.maximum(rows.std(axis=0), STD_FLOOR).astype(np.float32)
 
     def _make(self, eyes: Eyes, mean: Array, std: Array) -> None:
         features = FeatureMap.from_spec(eyes.whole(self.spec), self.env.task.features)
@@ -260,37 +205,14 @@ class SightRun:
         return len(good) / len(episodes), float(np.mean(good)) if good else self.env.task.horizon_s
 
     def _take(self, episodes: Sequence[Sighted]) -> None:
-        """Keep a round of episodes, their pictures on the disk."""
         self.steps += sum(len(one.whole) for one in episodes)
-        number = len(self.shots.x)
-        for view in views_of(self.env):
-            frames = np.concatenate([one.frames[view.name] for one in episodes])
-            path = self._file(number, view.name)
-            try:
-                path.parent.mkdir(exist_ok=True)
-            except OSError as error:
-                raise RefusedError(f"{path.parent}: cannot be made ({error.strerror})") from error
-            write_whole(path, lambda file, frames=frames: _write_array(file, frames))  # type: ignore[misc]
-        self.shots.add(episodes, self._frames(number))
-
-    def _file(self, number: int, camera: str) -> Any:
-        return self.folder.path / SEEN / f"{number:03d}_{camera}.npy"
-
-    def _frames(self, number: int) -> Mapping[str, NDArray[np.uint8]]:
-        found = {}
-        for view in views_of(self.env):
-            path = self._file(number, view.name)
-            try:
-                found[view.name] = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
-                raise RefusedError(f"{path}: cannot be read ({error}); train anew in another folder") from error
-        return found
+        self.shots.add(episodes)
 
     def _save(self) -> None:
         s = self.shots
         self.folder.save(
             {
-                "eyes": _plain(self.policy.eyes.eyes),
+                "eyes": plain(asdict(self.policy.eyes.eyes)),
                 "mean": th.as_tensor(self.policy.mean),
                 "std": th.as_tensor(self.policy.std),
                 "policy": self.policy.state_dict(),
@@ -322,8 +244,8 @@ class SightRun:
         self.seconds, self.judged = saved["seconds"], saved["judged"]
         s = self.shots
         s.x, s.y, s.at = ([t.numpy() for t in saved[key]] for key in ("x", "y", "at"))
-        if (self.folder.path / SEEN).exists() or not self.done:
-            s.frames = [self._frames(k) for k in range(len(s.x))]
+        if s.folder.exists() or not self.done:
+            s.reopen([view.name for view in eyes.views])
 
     def _finish(self) -> None:
         path, shots = self.folder.path, self.shots
@@ -347,9 +269,7 @@ class SightRun:
             eyes=self.policy.eyes.eyes,
             rows=at[numbers].tolist(),
         )
-        shots.frames = []
-        with suppress(OSError):  # what is left of it is in nobody's way
-            shutil.rmtree(path / SEEN)
+        shots.clear()
 
     def outcome(self) -> Outcome:
         """What it reached."""
@@ -357,20 +277,7 @@ class SightRun:
         return Outcome(success=success, cycle_time=cycle_time, steps=self.steps, seconds=self.seconds)
 
 
-def _write_array(file: BufferedWriter, array: NDArray[np.uint8]) -> None:
-    npy.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-
-
 def _write_model(file: BufferedWriter, state: Mapping[str, th.Tensor]) -> None:
     """The weights, where `genba pack` looks for them in what the library writes."""
     with zipfile.ZipFile(file, "w") as archive, archive.open("policy.pth", "w", force_zip64=True) as member:
         th.save(dict(state), member)
-
-
-def _plain(value: Any) -> Any:
-    """A value of dataclasses and tuples as dicts and lists."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {key: _plain(item) for key, item in asdict(value).items()}
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -19,7 +19,8 @@ from ..envs.env import CellEnv
 from ..robots.observation import Observation, ObservationSpec
 from .collect import BatchActor, Job, Lane, Trajectory, jobs_of, run_lanes
 from .crew import Crew
-from .eyes import Eyes, Sight
+from .eyes import Eyes
+from .eyes_numpy import Sight
 
 Array = NDArray[np.float32]
 Frames = dict[str, NDArray[np.uint8]]
