@@ -26,8 +26,8 @@ def failures(env: CellEnv, seeds: range) -> list[int]:
 
 
 def test_expert_does_its_task(env: CellEnv) -> None:
-    """Two episodes prove little, but that nothing is broken; the proof takes an hour, see below."""
-    assert len(failures(env, range(2))) <= 1
+    """One episode of two proves little, but that nothing is broken; the proof takes an hour, see below."""
+    assert not (failures(env, range(1)) and failures(env, range(1, 2)))
 
 
 @pytest.mark.suite
