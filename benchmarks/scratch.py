@@ -91,7 +91,8 @@ def draw() -> None:
                 Series(label=f"seed {s}", x=[r["cpu_s"] / 60.0 for r in rows], y=[r[key] for r in rows])
                 for s, rows in runs.items()
             )
-            panels.append(Panel(title=f"{task} {robot}", y_label=words, series=lines))
+            shown = (0.0, 1.0) if words == "success" else ()
+            panels.append(Panel(title=f"{task} {robot}", y_label=words, series=lines, shown=shown))
     plots = [
         Plot(title=name, panels=tuple(panels), x_label="CPU time of one process, minutes")
         for name, panels in (("success", success), ("return", rewards))

@@ -51,11 +51,13 @@ class Panel:
         title: What is plotted, such as a joint name.
         y_label: Quantity and unit, such as "position, rad".
         series: Its lines, drawn in order.
+        shown: Ordinates that are within the axis whatever the lines do, such as 0 and 1 of a share.
     """
 
     title: str
     y_label: str
     series: tuple[Series, ...]
+    shown: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +176,7 @@ def panel_svg(plot: Plot, panel: Panel) -> str:
     width, height = SIZES.get(len(plot.panels), SMALL)
     lines = [(_thin(plot, panel, s), kind, s.label) for s, kind in zip(panel.series, _classes(panel), strict=True)]
     xs = _range(np.concatenate([x for (x, _), _, _ in lines]) if lines else np.zeros(0), pad=0.0)
-    ys = _range(np.concatenate([y for (_, y), _, _ in lines]) if lines else np.zeros(0), pad=0.08)
+    ys = _range(np.concatenate([np.asarray(panel.shown, np.float64), *(y for (_, y), _, _ in lines)]), pad=0.08)
     x_scale, y_scale = (width - LEFT - RIGHT) / (xs[1] - xs[0]), (height - TOP - BOTTOM) / (ys[1] - ys[0])
 
     def px(x: float) -> float:

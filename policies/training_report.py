@@ -127,7 +127,8 @@ def _curves(history: Sequence[dict[str, float]]) -> list[Section]:
         points = [(row["step"], row[key]) for row in history if key in row and math.isfinite(row[key])]
         if len(points) > 1:
             x, y = zip(*points, strict=True)
-            panels.append(Panel(title=title, y_label=unit, series=(Series(label="training", x=x, y=y),)))
+            shown = (0.0, 1.0) if unit == "rate" else ()
+            panels.append(Panel(title=title, y_label=unit, series=(Series(label="training", x=x, y=y),), shown=shown))
     return [Plot(title="How it learned", panels=tuple(panels), x_label="environment steps")] if panels else []
 
 

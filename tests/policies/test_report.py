@@ -203,6 +203,16 @@ def test_media_too_large_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         render_report(title="t", intro="", sections=[Picture(title="t", data=encode_png(frames(1)[0]))])
 
 
+def test_a_share_that_stays_at_nothing_is_seen_to_be_nothing() -> None:
+    """On an axis of its own it would run through the middle between a hundredth above and below."""
+    series = (Series(label="s", x=[0.0, 1.0], y=[0.0, 0.0]),)
+    panel = Panel(title="p", y_label="success", series=series, shown=(0.0, 1.0))
+    words = plot_html(Plot(title="t", panels=(panel,)))
+    assert ">1.0<" in words
+    assert ">0.0<" in words
+    assert "0.01" not in words
+
+
 def test_png_keeps_every_pixel() -> None:
     cv2 = pytest.importorskip("cv2")
     pixels = np.random.default_rng(3).integers(0, 256, (17, 23, 3), dtype=np.uint8)
