@@ -6,7 +6,7 @@ products are summed depend on the job alone. So neither the count of workers nor
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..envs.env import CellEnv
 from ..robots.features import FeatureMap
 from ..robots.observation import Observation
 from .crew import Crew
+from .tempo import Tempo, at_tempo
 
 Array = NDArray[np.float32]
 L = TypeVar("L", bound="Lane")
@@ -102,6 +103,7 @@ class Job:
         explore: Standard deviation of the exploration: how much faster or slower than the learner asks, held for
             `HOLD` ticks, because one tick of 33 ms alone changes next to nothing.
         options: Reset options of every episode.
+        tempo: How briskly the expert moves, as it acts and as it labels.
     """
 
     env: tuple[tuple[str, Any], ...]
@@ -110,6 +112,7 @@ class Job:
     noise: float = 0.0
     explore: float = 0.0
     options: tuple[tuple[str, Any], ...] = ()
+    tempo: Tempo = field(default_factory=Tempo)
 
 
 _CELLS: dict[tuple[tuple[str, Any], ...], list[CellEnv]] = {}
@@ -141,7 +144,9 @@ def run_lanes(job: Job, kind: type[L], act: Callable[[Sequence[L]], Array] | Non
     while active:
         env = active[0].env
         batch = {g: np.stack([lane.observation[g] for lane in active]) for g in ("observation", "desired_goal")}
-        labels = type(env.task).expert(env.robot, env.fields(batch)).astype(np.float32)
+        fields = env.fields(batch)
+        wanted = type(env.task).expert(env.robot, fields)
+        labels = at_tempo(job.tempo, env.robot, fields, wanted, gripper=env.task.gripper).astype(np.float32)
         if act is not None:
             chosen = act(active)
         elif job.actor is None:
@@ -218,6 +223,7 @@ def jobs_of(
     noise: float = 0.0,
     explore: float = 0.0,
     options: Mapping[str, Any] | None = None,
+    tempo: Tempo | None = None,
 ) -> list[Job]:
     """One episode per seed, in the jobs that decide which episodes run side by side; see `Job` for the arguments."""
     return [
@@ -228,6 +234,7 @@ def jobs_of(
             noise=noise,
             explore=explore,
             options=tuple((options or {}).items()),
+            tempo=tempo or Tempo(),
         )
         for k in range(0, len(seeds), LANES)
     ]
@@ -242,15 +249,17 @@ def close_cells(env: Mapping[str, Any]) -> None:
 class Collectors:
     """A crew that runs episodes of one environment."""
 
-    def __init__(self, env: dict[str, Any], crew: Crew) -> None:
+    def __init__(self, env: dict[str, Any], crew: Crew, tempo: Tempo | None = None) -> None:
         """Prepare; cells are built where and when they are needed.
 
         Args:
             env: Keyword arguments of `CellEnv`.
             crew: Who runs the episodes; not closed here.
+            tempo: How briskly the expert moves; its own way if not given.
         """
         self._env = env
         self._crew = crew
+        self.tempo = tempo or Tempo()
 
     def collect(
         self,
@@ -260,9 +269,11 @@ class Collectors:
         noise: float = 0.0,
         explore: float = 0.0,
         options: Mapping[str, Any] | None = None,
+        tempo: Tempo | None = None,
     ) -> list[Trajectory]:
         """Run one episode per seed; see `Job` for the arguments. The result is in the order of the seeds."""
-        jobs = jobs_of(self._env, seeds, actor=actor, noise=noise, explore=explore, options=options)
+        tempo = tempo or self.tempo
+        jobs = jobs_of(self._env, seeds, actor=actor, noise=noise, explore=explore, options=options, tempo=tempo)
         return [trajectory for part in self._crew.run(run_job, jobs) for trajectory in part]
 
     def close(self) -> None:

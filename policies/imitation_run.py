@@ -1,5 +1,6 @@
 """Imitate the scripted expert, then improve on it, with a checkpoint after every round.
 
+    [expert at a tempo] x trials, where that is asked for
     demonstrations -> fit -> [learner acts, expert labels, fit] x rounds -> [learner acts, SAC updates] x rounds
 
 A run that was interrupted between two rounds and resumed ends with the same weights as one that was not.
@@ -7,9 +8,9 @@ A run that was interrupted between two rounds and resumed ends with the same wei
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch as th
 
 from ..envs.curriculum import Curriculum
@@ -22,12 +23,14 @@ from .crew import Crew
 from .imitate import Imitation, batch_actor
 from .improve import Improvement
 from .layout import layout_of
-from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, provenance
+from .outcome import BEFORE, SEARCH_SEEDS, SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, judged, provenance
 from .progress import progress_bar
 from .recipe import Recipe
 from .replay import Replay
 from .run_folder import RunFolder
 from .runfile import write_run
+from .tempo import Tempo
+from .tempo_search import TempoSearch
 from .warm import make_model
 
 if TYPE_CHECKING:
@@ -71,6 +74,13 @@ class ImitationRun:
         self.improved_rounds = 0
         self.best: dict[str, Any] = {}
         self.seconds = 0.0
+        self.search = TempoSearch(
+            recipe=recipe.search,
+            seed=self.first_seed + SEARCH_SEEDS,
+            dt=env.dt,
+            hold=env.task.success.hold_s,
+        )
+        self.searches = recipe.algorithm == "tempo+imitate"
         self.curriculum = Curriculum.to(env.task.levels_for(env.robot), env.level) if recipe.curriculum else None
 
     def open(self, folder: RunFolder) -> None:
@@ -84,7 +94,7 @@ class ImitationRun:
             crew: Who runs the episodes.
             quiet: Show no progress.
         """
-        collectors = Collectors(self.env_options, crew)
+        collectors = Collectors(self.env_options, crew, self.whole.tempo)
         try:
             self._work(collectors, quiet=quiet)
         finally:
@@ -98,8 +108,11 @@ class ImitationRun:
         rounds = self.imitation.recipe.rounds + 2
         improve = self.whole.algorithm == "imitate+sac"
         total = rounds + 1 + (self.recipe.rounds if improve else 0)
+        total += self.whole.search.trials + 1 if self.searches else 0
         label = f"train {self.env.task_name} on {self.env.robot.name}"
         with progress_bar(total, label, quiet=quiet) as advance:
+            if self.searches:
+                self._search(collectors, advance)
             self._begin(collectors)
             advance(f"{len(self.imitation.demonstrations)} demonstrations")
             for _ in range(self.imitation.round + 1):
@@ -109,8 +122,28 @@ class ImitationRun:
                 self._improve(collectors, advance)
         if not improve:
             self._keep(self._validate(collectors))
+        if self.searches:
+            self.best["before"] = self._judge(collectors.collect(self._unseen, tempo=Tempo()))
+            self._save()
         self.model.policy.actor.load_state_dict(self.best["actor"])
         self._finish()
+
+    def _search(self, collectors: Collectors, advance: Callable[[str], None]) -> None:
+        """Find the tempo of the expert that is imitated afterwards."""
+        if self.saved is not None:
+            self.search.load_state(self.saved["search"])
+            self.seconds = self.saved["seconds"]
+            if "policy" not in self.saved:
+                self.saved = None
+        for _ in range(len(self.search.trials) + (self.search.found is not None)):
+            advance("from the checkpoint")
+        started, before = time.monotonic(), self.seconds
+
+        def save() -> None:
+            self.seconds = before + time.monotonic() - started
+            self.folder.save({"search": self.search.state(), "seconds": self.seconds})
+
+        collectors.tempo = self.search.run(collectors, advance, save)
 
     def _begin(self, collectors: Collectors) -> None:
         started = time.monotonic()
@@ -224,10 +257,15 @@ class ImitationRun:
 
     def _validate(self, collectors: Collectors) -> tuple[float, float]:
         """Success rate and mean time to success of the present actor on fixed seeds."""
+        return self._judge(collectors.collect(self._unseen, actor=self._actor()))
+
+    @property
+    def _unseen(self) -> range:
         first = self.first_seed + VALIDATION_SEEDS
-        episodes = collectors.collect(range(first, first + VALIDATION), actor=self._actor())
-        good = [len(t) * self.env.dt for t in episodes if t.success]
-        return len(good) / len(episodes), float(np.mean(good)) if good else self.env.task.horizon_s
+        return range(first, first + VALIDATION)
+
+    def _judge(self, episodes: list[Trajectory]) -> tuple[float, float]:
+        return judged(self.env, [(t.success, len(t)) for t in episodes])
 
     def _keep(self, judged: tuple[float, float]) -> None:
         """Keep the present actor if it is no less sure than the warm start and faster than the best so far."""
@@ -260,6 +298,7 @@ class ImitationRun:
                 "generator": self.generator.get_state(),
                 "seconds": self.seconds,
                 "best": self.best,
+                "search": self.search.state(),
                 "curriculum": self.curriculum.state() if self.curriculum else None,
                 "improvement": improvement,
             },
@@ -267,7 +306,7 @@ class ImitationRun:
 
     def _finish(self) -> None:
         write_whole(self.folder.path / "model.zip", self.model.save)
-        steps = self.imitation.steps + self.improved_steps
+        steps = self.outcome().steps
         write_run(
             self.folder.path / "run.json",
             env=self.env,
@@ -278,7 +317,7 @@ class ImitationRun:
             layout=layout_of(self.model.policy),
             provenance=provenance(
                 self.env,
-                self.whole,
+                replace(self.whole, algorithm="imitate", tempo=self.search.found) if self.search.found else self.whole,
                 seed=self.seed,
                 steps=steps,
                 seconds=self.seconds,
@@ -291,9 +330,10 @@ class ImitationRun:
         return Outcome(
             success=self.best["success"],
             cycle_time=self.best["cycle_time"],
-            steps=self.imitation.steps + self.improved_steps,
+            steps=self.search.steps + self.imitation.steps + self.improved_steps,
             seconds=self.seconds,
-            before=self.best["before"] if self.whole.algorithm == "imitate+sac" else None,
+            before=self.best["before"] if self.whole.algorithm in BEFORE else None,
+            who=BEFORE.get(self.whole.algorithm, ""),
         )
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,9 +12,14 @@ from ..envs.env import CellEnv
 from .recipe import Recipe
 
 SEED_BLOCK = 10_000_000  # episode seeds of one training seed; evaluation uses those below the first block
-SAID_BY_DEMOS = ("imitation.demonstrations", "imitation.noise")
+SAID_BY_DEMOS = (
+    "imitation.demonstrations", "imitation.noise", "tempo.quicken", "tempo.lead", "tempo.lead_down", "tempo.near"
+)  # fmt: skip
 VALIDATION = 48  # episodes by which a policy is judged while it is trained
 VALIDATION_SEEDS = 1_000_000  # where their seeds begin within the block
+SEARCH_SEEDS = 4_000_000  # the same for episodes of the expert at other tempos
+# Who was judged by the same episodes, where an algorithm is to be better than somebody.
+BEFORE = {"imitate+sac": "before reinforcement learning", "tempo+imitate": "the expert at its own tempo"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,8 @@ class Outcome:
         cycle_time: Mean time to success there, s.
         steps: Environment steps it took.
         seconds: Wall time, resumed parts included.
-        before: Success rate and mean time to success before reinforcement learning improved on it; None without.
+        before: Success rate and mean time to success of whom it is to be better than, over the same; None without.
+        who: Who that is, see `BEFORE`.
     """
 
     success: float
@@ -34,6 +40,7 @@ class Outcome:
     steps: int
     seconds: float
     before: tuple[float, float] | None = None
+    who: str = ""
 
     @property
     def words(self) -> str:
@@ -42,7 +49,18 @@ class Outcome:
         if self.before is None:
             return line
         success, cycle = self.before
-        return f"{line}; before reinforcement learning: success {success:.1%}, cycle {cycle:.2f} s"
+        return f"{line}; {self.who}: success {success:.1%}, cycle {cycle:.2f} s"
+
+
+def judged(env: CellEnv, episodes: Sequence[tuple[bool, int]]) -> tuple[float, float]:
+    """Success rate and mean time until the conditions first held for good, s; the horizon where they never did.
+
+    Args:
+        env: Whose episodes they are.
+        episodes: Success and length in ticks of each.
+    """
+    good = [steps * env.dt - env.task.success.hold_s for success, steps in episodes if success]
+    return len(good) / len(episodes), sum(good) / len(good) if good else env.task.horizon_s
 
 
 def provenance(

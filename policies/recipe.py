@@ -20,8 +20,9 @@ from typing import Any, Final
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.strict import build, load_toml
+from .tempo import Tempo
 
-OURS: Final = ("imitate", "imitate+sac")
+OURS: Final = ("imitate", "imitate+sac", "tempo+imitate")
 LIBRARY: Final[Mapping[str, str]] = {
     "PPO": "stable_baselines3",
     "SAC": "stable_baselines3",
@@ -31,6 +32,7 @@ LIBRARY: Final[Mapping[str, str]] = {
     "CrossQ": "sb3_contrib",
 }
 ALGORITHMS: Final = (*OURS, *LIBRARY)
+FROM_DEMOS: Final = ("imitate", "imitate+sac")  # those that can begin with demonstrations from disk
 OBSERVED: Final = ("state", "rgb")
 # What a training from pictures has no use for.
 SIGHTLESS: Final = (("nets", "critic"),)
@@ -92,6 +94,28 @@ class ImitationRecipe:
     batch: int = 256
     learning_rate: float = 1e-3
     huber: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRecipe:
+    """How long the expert's tempo is searched for.
+
+    Attributes:
+        trials: Tempos that are tried, the expert's own first.
+        blind: How many of them before the search begins to conclude from those before.
+        episodes: Of each trial; all run the same ones.
+        finalists: How many of the best are proved by other episodes.
+        proof: How many those are.
+        failure: What a failed episode costs, in cycles of the expert's own: at 10 a tempo must be a tenth shorter for
+            every hundredth of the episodes that it fails more.
+    """
+
+    trials: int = 25
+    blind: int = 6
+    episodes: int = 16
+    finalists: int = 4
+    proof: int = 64
+    failure: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +223,9 @@ class Recipe:
         level: Degree of difficulty; what the arm is judged by if empty.
         curriculum: Climb to that level from the easiest one.
         nets: Hidden layers where the expert is imitated.
-        imitation: For "imitate" and "imitate+sac".
+        tempo: How briskly the expert moves that is imitated; "tempo+imitate" finds it and does not read it here.
+        search: For "tempo+imitate".
+        imitation: For all that imitates.
         sight: For "rgb".
         improvement: For "imitate+sac".
         scratch: For algorithms of the library.
@@ -212,6 +238,8 @@ class Recipe:
     level: str = ""
     curriculum: bool = False
     nets: Nets = field(default_factory=Nets)
+    tempo: Tempo = field(default_factory=Tempo)
+    search: SearchRecipe = field(default_factory=SearchRecipe)
     imitation: ImitationRecipe = field(default_factory=ImitationRecipe)
     sight: SightRecipe = field(default_factory=SightRecipe)
     improvement: ImprovementRecipe = field(default_factory=ImprovementRecipe)
@@ -341,11 +369,10 @@ def _read_by(algorithm: str, obs: str) -> set[str]:
     """Tables and keys that an algorithm reads."""
     common = {"algorithm", "obs", "randomize", "level"}
     if obs == "rgb":
-        return common | {"nets", "imitation", "sight"}
-    if algorithm == "imitate":
-        return common | {"curriculum", "nets", "imitation"}
-    if algorithm == "imitate+sac":
-        return common | {"curriculum", "nets", "imitation", "improvement"}
+        return common | {"nets", "tempo", "imitation", "sight"}
+    if algorithm in OURS:
+        own = {"imitate": {"tempo"}, "imitate+sac": {"tempo", "improvement"}, "tempo+imitate": {"search"}}
+        return common | {"curriculum", "nets", "imitation"} | own[algorithm]
     return common | {"scratch", "algorithms"}
 
 
@@ -393,8 +420,8 @@ def _check(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
 
 def _check_numbers(recipe: Recipe, where: str) -> None:
     """Every count at least 1, every rate above 0."""
-    zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds"}
-    for name in ("imitation", "sight", "improvement", "scratch"):
+    zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds", "lead", "lead_down", "blind"}
+    for name in ("tempo", "search", "imitation", "sight", "improvement", "scratch"):
         for key, value in asdict(getattr(recipe, name)).items():
             if isinstance(value, str | tuple | dict):
                 continue

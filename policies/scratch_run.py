@@ -28,7 +28,7 @@ from .crew import Crew
 from .hindsight import HindsightBuffer, load_buffer, save_buffer
 from .imitate import STD_FLOOR
 from .layout import arrays_of, layout_of
-from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, provenance
+from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, judged, provenance
 from .progress import progress_bar
 from .recipe import ON_POLICY, WITHOUT_GOALS, WITHOUT_NOISE, Recipe, algorithm_class
 from .run_folder import RunFolder
@@ -225,14 +225,13 @@ class ScratchRun:
         """Success rate, mean time to success and mean sum of rewards of the present policy on fixed seeds."""
         first = self.first_seed + VALIDATION_SEEDS
         episodes = collectors.collect(range(first, first + count), actor=self._actor())
-        good = [len(t) * self.env.dt for t in episodes if t.success]
         dense = self.scratch.reward == "dense"
         rewards = [
             self.env.task.success.reward_batch(t.achieved_goal[1:], t.desired_goal[1:], dense=dense).sum()
             for t in episodes
         ]
-        cycle = float(np.mean(good)) if good else self.env.task.horizon_s
-        return len(good) / count, cycle, float(np.mean(rewards))
+        success, cycle = judged(self.env, [(t.success, len(t)) for t in episodes])
+        return success, cycle, float(np.mean(rewards))
 
     def _keep(self, success: float, cycle: float) -> None:
         """Keep the present policy if it is the best so far."""

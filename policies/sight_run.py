@@ -24,7 +24,7 @@ from .collect import close_cells
 from .crew import Crew
 from .eyes import Eyes
 from .manifest import picture_name
-from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, provenance
+from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, judged, provenance
 from .progress import progress_bar
 from .recipe import Recipe, plain
 from .run_folder import RunFolder
@@ -113,7 +113,7 @@ class SightRun:
             th.set_num_threads(before)
 
     def _collect(self, crew: Crew, seeds: Sequence[int], **more: Any) -> list[Sighted]:
-        return collect(self.env_options, crew, seeds, every=self.recipe.sight.every, **more)
+        return collect(self.env_options, crew, seeds, every=self.recipe.sight.every, tempo=self.recipe.tempo, **more)
 
     def _begin(self, crew: Crew) -> None:
         started = time.monotonic()
@@ -201,8 +201,7 @@ class SightRun:
                 self.env_options, crew, range(first, first + VALIDATION), every=self.env.horizon, learner=actor
             )
         ]
-        good = [len(t) * self.env.dt for t in episodes if t.success]
-        return len(good) / len(episodes), float(np.mean(good)) if good else self.env.task.horizon_s
+        return judged(self.env, [(t.success, len(t)) for t in episodes])
 
     def _take(self, episodes: Sequence[Sighted]) -> None:
         self.steps += sum(len(one.whole) for one in episodes)

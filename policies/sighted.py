@@ -21,6 +21,7 @@ from .collect import BatchActor, Job, Lane, Trajectory, jobs_of, run_lanes
 from .crew import Crew
 from .eyes import Eyes
 from .eyes_numpy import Sight
+from .tempo import Tempo
 
 Array = NDArray[np.float32]
 Frames = dict[str, NDArray[np.uint8]]
@@ -179,10 +180,11 @@ def collect(
     learner: SightedActor | None = None,
     noise: float = 0.0,
     most: int = 0,
+    tempo: Tempo | None = None,
 ) -> list[Sighted]:
     """Run one episode per seed; see `SightedJob` for the arguments. The result is in the order of the seeds."""
     jobs = [
-        SightedJob(env=job.env, seeds=job.seeds, noise=noise, learner=learner, every=every, most=most)
-        for job in jobs_of(env, seeds)
+        SightedJob(env=job.env, seeds=job.seeds, noise=noise, learner=learner, every=every, most=most, tempo=job.tempo)
+        for job in jobs_of(env, seeds, tempo=tempo)
     ]
     return [one for part in crew.run(run_sighted_job, jobs) for one in part]

@@ -14,10 +14,11 @@ from ..robots.errors import RefusedError
 from .crew import Crew, LocalCrew
 from .imitation_run import ImitationRun
 from .outcome import Outcome
-from .recipe import OURS, Recipe, load_recipe
+from .recipe import FROM_DEMOS, OURS, Recipe, load_recipe
 from .run_folder import RunFolder, Watch
 from .scratch_run import ScratchRun
 from .sight_run import SightRun
+from .tempo import Tempo
 
 
 def train(
@@ -61,8 +62,10 @@ def train(
         raise RefusedError(f"seed is {seed}; it must not be negative")
     if recipe is None:
         recipe = load_recipe(task, load_robot(robot))
-    if demos is not None and recipe.algorithm not in OURS:
-        raise RefusedError(f"{demos}: demonstrations do nothing with {recipe.algorithm}; take one of {', '.join(OURS)}")
+    if demos is not None and recipe.algorithm not in FROM_DEMOS:
+        raise RefusedError(
+            f"{demos}: demonstrations do nothing with {recipe.algorithm}; take one of {', '.join(FROM_DEMOS)}"
+        )
     options = {"task": task, "robot": robot, "randomize": recipe.randomize, **(env or {})}
     if recipe.level:
         options["level"] = recipe.level
@@ -78,7 +81,8 @@ def train(
 
             given = read(demos, cell)
             count, noise = given.identity.episodes, given.identity.noise
-            recipe = replace(recipe, imitation=replace(recipe.imitation, demonstrations=count, noise=noise))
+            told = replace(recipe.imitation, demonstrations=count, noise=noise)
+            recipe = replace(recipe, imitation=told, tempo=Tempo())  # at which they were recorded
         table = recipe.to_json()
         identity = {"task": cell.task_name, "robot": cell.robot.name, "seed": seed, "recipe": table}
         identity["demos"] = given.digest if given else None

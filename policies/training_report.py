@@ -16,6 +16,7 @@ from .checkpoint import load_checkpoint
 from .crew import Crew
 from .evaluate import Evaluation, Trial, evaluate, make_env
 from .media import Pixels, encode_clip, encode_gif
+from .outcome import BEFORE
 from .pack import pack
 from .plot import Panel, Plot, Series
 from .report import Clip, Section, Table, Text, write_report
@@ -114,10 +115,11 @@ def _figures(bundle: PolicyBundle, result: Evaluation, saved: dict[str, Any]) ->
         ("differs from torch by", f"{bundle.verify():.1g}"),
     ]
     before = saved.get("best", {}).get("before")
-    if before is not None and saved["identity"]["recipe"]["algorithm"] == "imitate+sac":
+    who = BEFORE.get(saved["identity"]["recipe"]["algorithm"])
+    if before is not None and who is not None:
         best = saved["best"]
-        rows.insert(1, ("before reinforcement learning", f"success {before[0]:.1%}, cycle {before[1]:.2f} s"))
-        rows.insert(2, ("after it, same seeds", f"success {best['success']:.1%}, cycle {best['cycle_time']:.2f} s"))
+        rows.insert(1, (who, f"success {before[0]:.1%}, cycle {before[1]:.2f} s"))
+        rows.insert(2, ("the policy, same seeds", f"success {best['success']:.1%}, cycle {best['cycle_time']:.2f} s"))
     return Table(title="What it can do", rows=rows)
 
 

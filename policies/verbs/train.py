@@ -70,6 +70,8 @@ def _check_left_to_demos(options: argparse.Namespace, recipe: "Recipe", robot: "
     for key in ("demonstrations", "noise"):
         if getattr(recipe.imitation, key) != getattr(own, key):
             raise RefusedError(f"imitation.{key} does nothing with --demos, which says it itself; leave it out")
+    if recipe.tempo != load_recipe(options.task, robot).tempo:
+        raise RefusedError("tempo does nothing with --demos, which were recorded at the expert's own; leave it out")
 
 
 class StoppedError(GenbaError):
@@ -102,7 +104,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder for the run")
     parser.add_argument("--steps", type=positive, help="environment steps of reinforcement learning")
     parser.add_argument("--seed", type=natural, default=0)
-    parser.add_argument("--algo", dest="algorithm", help="imitate, imitate+sac, PPO, SAC, TD3, DDPG, TQC or CrossQ")
+    parser.add_argument(
+        "--algo", dest="algorithm", help="imitate, imitate+sac, tempo+imitate, PPO, SAC, TD3, DDPG, TQC or CrossQ"
+    )
     parser.add_argument("--obs", help="what the policy sees: state, or rgb for pictures of the cell's cameras")
     parser.add_argument("--level", help="degree of difficulty, where the task has several")
     parser.add_argument("--curriculum", action="store_true", help="climb to that level from the easiest one")

@@ -20,7 +20,7 @@ from genba.policies import checkpoint, crew, imitation_run, scratch_run
 from genba.policies.checkpoint import load_checkpoint, save_checkpoint
 from genba.policies.collect import Collectors
 from genba.policies.crew import LocalCrew
-from genba.policies.recipe import LIBRARY, ImitationRecipe, ImprovementRecipe, Nets, Recipe, ScratchRecipe
+from genba.policies.recipe import LIBRARY, ImitationRecipe, ImprovementRecipe, Nets, Recipe, ScratchRecipe, SearchRecipe
 from genba.policies.train import Outcome, train
 from genba.robots.errors import RefusedError
 
@@ -30,6 +30,7 @@ TINY = Recipe(
         demonstrations=4, rounds=2, episodes=2, first_updates=100, updates=100, last_updates=100, batch=32
     ),
     improvement=ImprovementRecipe(rounds=2, episodes=2, critic_updates=100, updates=100, batch=32),
+    search=SearchRecipe(trials=3, blind=1, episodes=2, finalists=1, proof=2),
     nets=Nets(actor=(16, 16), critic=(16, 16)),
     scratch=ScratchRecipe(cells=2, barrier=400, steps=900, glance=2, nets=Nets(actor=(16, 16), critic=(16, 16))),
     algorithms={
@@ -139,6 +140,10 @@ PLACES = [
     ("imitate+sac", "update", 2),
     ("imitate+sac", "collect", 8),
     ("imitate+sac", "save", 6),
+    ("tempo+imitate", "collect", 3),
+    ("tempo+imitate", "collect", 5),
+    ("tempo+imitate", "save", 5),
+    ("tempo+imitate", "fit", 2),
     *((algo, *(("save", 3) if k % 2 else ("collect", 2))) for k, algo in enumerate(LIBRARY)),
 ]
 

@@ -1,0 +1,171 @@
+"""The law by which an expert is made brisker, and the search for its numbers."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genba.envs.env import CellEnv
+from genba.policies import tempo_search
+from genba.policies.collect import Collectors, Trajectory
+from genba.policies.crew import LocalCrew
+from genba.policies.recipe import SearchRecipe
+from genba.policies.tempo import Tempo, at_tempo
+from genba.policies.tempo_search import LIKELY, RANGES, TempoSearch
+from genba.robots.description import load_robot, robot_names
+
+tempos = st.builds(Tempo, **{key: st.floats(*limits) for key, limits in RANGES.items()})
+Fields = dict[str, np.ndarray]
+
+
+def moment(name: str, rows: int, lag: float, seed: int = 0) -> Fields:
+    """Joints near home, sent ahead of where they are."""
+    robot = load_robot(name)
+    rng = np.random.default_rng(seed)
+    joints = np.array(robot.home) + rng.uniform(-0.1, 0.1, (rows, len(robot.home)))
+    error = np.concatenate([lag * rng.uniform(-1.0, 1.0, joints.shape), rng.uniform(-1.0, 1.0, (rows, 1))], axis=1)
+    return {"joint_positions": joints, "following_error": error}
+
+
+def actions(rows: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng((seed, 1)).uniform(-1.0, 1.0, (rows, 5))
+
+
+@pytest.mark.parametrize("name", robot_names())
+def test_the_experts_own_tempo_is_the_expert(name: str) -> None:
+    action = actions(6)
+    assert at_tempo(Tempo(), load_robot(name), moment(name, 6, 0.05), action, gripper=True) is action
+
+
+@pytest.mark.parametrize("name", robot_names())
+@given(tempo=tempos, seed=st.integers(0, 99))
+def test_actions_stay_within_their_limits_and_the_gripper_is_left_alone(name: str, tempo: Tempo, seed: int) -> None:
+    action = actions(4, seed)
+    fields = moment(name, 4, 0.05, seed)
+    brisk = at_tempo(tempo, load_robot(name), fields, action, gripper=True)
+    assert brisk.shape == action.shape
+    assert np.abs(brisk).max() <= 1.0
+    np.testing.assert_array_equal(brisk[:, 4], action[:, 4])
+    # Each row by itself, as a policy will see it.
+    alone = [
+        at_tempo(tempo, load_robot(name), {k: v[i : i + 1] for k, v in fields.items()}, action[i : i + 1], gripper=True)
+        for i in range(4)
+    ]
+    np.testing.assert_allclose(np.concatenate(alone), brisk, atol=1e-12)
+
+
+@given(tempo=tempos, seed=st.integers(0, 99))
+def test_without_lag_the_path_stays_straight_and_nothing_gets_slower(tempo: Tempo, seed: int) -> None:
+    action = actions(4, seed)
+    brisk = at_tempo(tempo, load_robot("panda"), moment("panda", 4, 0.0, seed), action, gripper=True)
+    factor = brisk[:, :4] / action[:, :4]
+    np.testing.assert_allclose(factor, np.broadcast_to(factor[:, :1], factor.shape), rtol=1e-9)
+    assert factor.min() >= 1.0 - 1e-12
+
+
+def test_what_is_under_way_is_not_asked_for_again() -> None:
+    robot = load_robot("panda")
+    fields = moment("panda", 1, 0.0)
+    from genba.robots.kinematics import Kinematics
+
+    kinematics = Kinematics(robot)
+    ahead = 2.0 * robot.ee_step
+    pose = kinematics.forward(fields["joint_positions"][0].tolist())
+    x, y, z = pose.position
+    sent, error = kinematics.inverse((x + ahead, y, z), pose.quaternion, fields["joint_positions"][0].tolist())
+    assert error < 1e-6
+    fields["following_error"][0, :7] = np.array(sent) - fields["joint_positions"][0]
+    still = np.zeros((1, 5))
+    back = at_tempo(Tempo(lead=1.0), robot, fields, still, gripper=True)
+    np.testing.assert_allclose(back[0, :3], [-0.18 * 2.0, 0.0, 0.0], atol=1e-5)
+    assert at_tempo(Tempo(lead_down=1.0), robot, fields, still, gripper=True)[0, 0] == pytest.approx(0.0, abs=1e-12)
+
+
+TASK = {"task": "TeachPoint", "robot": "panda"}
+SHORT = SearchRecipe(trials=6, blind=2, episodes=8, finalists=2, proof=16)
+
+
+@pytest.fixture(scope="module")
+def collectors() -> Iterator[Collectors]:
+    with closing(LocalCrew(0)) as crew, closing(Collectors(TASK, crew)) as found:
+        yield found
+
+
+def begin(recipe: SearchRecipe = SHORT) -> TempoSearch:
+    with closing(CellEnv(**TASK)) as env:
+        return TempoSearch(recipe=recipe, seed=77_000_000, dt=env.dt, hold=env.task.success.hold_s)
+
+
+def work(search: TempoSearch, collectors: Collectors, after: int = 99) -> None:
+    """Search, and stop after so many trials."""
+
+    def save() -> None:
+        if len(search.trials) == after:
+            raise KeyboardInterrupt
+
+    search.run(collectors, lambda words: None, save)
+
+
+@pytest.fixture(scope="module")
+def whole(collectors: Collectors) -> TempoSearch:
+    search = begin()
+    work(search, collectors)
+    return search
+
+
+@pytest.mark.slow
+def test_a_search_finds_a_brisker_way_to_a_point(whole: TempoSearch) -> None:
+    """At the likely tempo alone the cycle is an eighth shorter, on any seeds."""
+    assert whole.found is not None
+    assert not whole.found.own
+    own, others = whole.trials[0][1], [cost for _, cost in whole.trials[1:]]
+    assert whole.trials[0][0].own
+    assert whole.trials[1][0] == LIKELY
+    assert min(others) < 0.92 * own
+    assert own == pytest.approx(whole.own)
+    for tempo, _ in whole.trials[1:]:
+        assert all(low <= getattr(tempo, key) <= high for key, (low, high) in RANGES.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [1, 4])
+def test_an_interrupted_search_goes_on_as_if_nothing_had_happened(
+    whole: TempoSearch, collectors: Collectors, after: int
+) -> None:
+    search = begin()
+    with pytest.raises(KeyboardInterrupt):
+        work(search, collectors, after)
+    again = begin()
+    again.load_state(search.state())
+    work(again, collectors)
+    assert again.state() == whole.state()
+
+
+def test_a_tempo_that_fails_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is brisker and fails once in sixteen costs more than the expert's own."""
+
+    class Fake:
+        def collect(self, seeds: range, *, tempo: Tempo) -> list[Trajectory]:
+            rows = np.zeros((1, 1), np.float32)
+            steps = 100 if tempo.own else 70
+            return [
+                Trajectory(
+                    seed=k, observation=rows, achieved_goal=rows, desired_goal=rows, label=rows,
+                    action=np.zeros((steps, 1), np.float32), success=tempo.own or i % 16 != 0,
+                )
+                for i, k in enumerate(seeds)
+            ]  # fmt: skip
+
+    proposed: list[Any] = []
+    monkeypatch.setattr(
+        tempo_search.TempoSearch, "_propose", lambda self: proposed.append(1) or Tempo(quicken=1.0 + len(self.trials))
+    )
+    search = begin(SearchRecipe(trials=3, episodes=16, finalists=2, proof=32))
+    search.run(Fake(), lambda words: None, lambda: None)  # type: ignore[arg-type]
+    assert search.found is not None
+    assert search.found.own
+    assert len(proposed) == 2
