@@ -313,6 +313,10 @@ class CellEnv(gym.Env[Observation, npt.NDArray[np.float32]], EzPickle):
         chosen: npt.NDArray[np.float32] = actions[0].astype(np.float32)
         return chosen
 
+    def see(self, state: Observation) -> Observation:
+        """What is given out of a state: itself, pictures of the cell as it is now, or both, as `obs` says."""
+        return self._outlook.see(state)
+
     def behind(self) -> Observation:
         """The whole state behind the present pictures, where they show it without error; for labels, not for acting."""
         return self.spec_.pack({**self.station.values, **self.task.shown(self.cell)})

@@ -251,6 +251,11 @@ class SimArm:
         self._law.leans = [0.0] * len(start)
         self._state = self._measure(start, [0.0] * len(start), [0.0] * len(start), 0.0)
 
+    def displace(self, joint_positions: Vector) -> None:
+        """Put the arm's joints elsewhere, to be looked at and then put back; drives and measurement do not notice."""
+        for joint, position in zip(self._joints, joint_positions, strict=False):
+            bullet.resetJointState(self.cell.arm, joint, position, 0.0, self.cell.client)
+
     def read(self) -> ArmState:
         """The newest measurement, as old as the declared observation latency."""
         return self._state

@@ -126,6 +126,7 @@ class SightRecipe:
         convolutions: Channels, kernel and stride of each convolution.
         hidden: Units of each hidden layer behind the convolutions.
         every: Ticks between two pictures that are kept.
+        glances: For each of them, how many more of what would be seen if the hand were a little elsewhere.
         patience: Learner episodes are cut after so many times the length of the longest demonstration.
         first_updates: Gradient steps on the pictures of the demonstrations.
         updates: Gradient steps after each round.
@@ -137,7 +138,8 @@ class SightRecipe:
 
     convolutions: tuple[tuple[int, int, int], ...] = ((8, 5, 2), (16, 3, 2), (24, 3, 1))
     hidden: tuple[int, ...] = (128, 128)
-    every: int = 4
+    every: int = 8
+    glances: int = 2
     patience: float = 1.5
     first_updates: int = 2500
     updates: int = 800
@@ -420,7 +422,18 @@ def _check(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
 
 def _check_numbers(recipe: Recipe, where: str) -> None:
     """Every count at least 1, every rate above 0."""
-    zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds", "lead", "lead_down", "blind"}
+    zero = {
+        "noise",
+        "explore",
+        "hindsight",
+        "anchor",
+        "critic_updates",
+        "rounds",
+        "lead",
+        "lead_down",
+        "blind",
+        "glances",
+    }
     for name in ("tempo", "search", "imitation", "sight", "improvement", "scratch"):
         for key, value in asdict(getattr(recipe, name)).items():
             if isinstance(value, str | tuple | dict):

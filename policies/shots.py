@@ -1,4 +1,4 @@
-"""What a policy with eyes has seen in training: every tick's state, and pictures, which lie on the disk.
+"""What a policy with eyes has seen in training: every tick's and glance's state, and pictures, which lie on the disk.
 
 Pictures are too many for a checkpoint. Those of each round lie in files of their own beside it, written before the
 checkpoint that speaks of them and read in place; when the policy is done they are removed.
@@ -106,10 +106,11 @@ class Shots:
         start = sum(len(x) for x in self.x)
         rows = []
         for one in episodes:
-            rows.append(start + one.ticks)
-            start += len(one.whole)
-        self.x.append(np.concatenate([one.whole.x for one in episodes]))
-        self.y.append(np.concatenate([one.whole.label for one in episodes]))
+            aside = len(one.whole) + np.arange(len(one.aside))
+            rows.append(start + np.concatenate([one.ticks, aside]))
+            start += len(one.whole) + len(one.aside)
+        self.x.append(np.concatenate([part for one in episodes for part in (one.whole.x, one.aside)]))
+        self.y.append(np.concatenate([part for one in episodes for part in (one.whole.label, one.label)]))
         self.at.append(np.concatenate(rows))
         self.frames.append(self._read(number, cameras))
 

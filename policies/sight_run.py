@@ -37,7 +37,7 @@ from .sighted import Sighted, SightedActor, collect
 Array = NDArray[np.float32]
 
 REFERENCES = 4  # each with a picture of every camera
-THREADS = 1  # of torch, whatever the machine, because sums depend on it
+THREADS = 2  # of torch, whatever the machine, because sums depend on it
 SEEN = "pictures"  # folder of what was seen
 
 
@@ -113,7 +113,15 @@ class SightRun:
             th.set_num_threads(before)
 
     def _collect(self, crew: Crew, seeds: Sequence[int], **more: Any) -> list[Sighted]:
-        return collect(self.env_options, crew, seeds, every=self.recipe.sight.every, tempo=self.recipe.tempo, **more)
+        return collect(
+            self.env_options,
+            crew,
+            seeds,
+            every=self.recipe.sight.every,
+            glances=self.recipe.sight.glances,
+            tempo=self.recipe.tempo,
+            **more,
+        )
 
     def _begin(self, crew: Crew) -> None:
         started = time.monotonic()

@@ -6,6 +6,9 @@ fills the memory.
 A learner whose eyes are poor stands before the first part for the rest of the episode and sees nothing new. So in every
 other episode it is relieved: block by block it acts, or the expert acts and brings the work forward, or the hand is led
 astray for some ticks, from where either has to come back.
+
+And since pictures cost less than episodes, wherever a picture is kept others are taken of what would be seen if the
+hand were a little elsewhere, see `envs/glance.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,16 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..envs.env import CellEnv
+from ..envs.glance import Glances
 from ..robots.observation import Observation, ObservationSpec
 from .collect import BatchActor, Job, Lane, Trajectory, jobs_of, run_lanes
 from .crew import Crew
 from .eyes import Eyes
 from .eyes_numpy import Sight
-from .tempo import Tempo
+from .tempo import Tempo, at_tempo
 
 Array = NDArray[np.float32]
 Frames = dict[str, NDArray[np.uint8]]
 
+ASIDE, TURNED = 0.020, 0.25  # standard deviations of a glance, m and rad
+LOW = 0.020  # height of the tool, m, below which no glance goes down
 BLOCK, ASTRAY = 40, 8  # ticks of a block, and at the most of being led astray
 EXPERT, LED = 0.4, 0.2  # shares of the blocks in which the expert acts, and that begin with being led astray
 
@@ -55,11 +61,13 @@ class SightedJob(Job):
         learner: Who acts; the expert if None.
         every: Ticks between two pictures that are kept.
         most: Ticks after which an episode is cut; as in the environment if 0.
+        glances: How many there are for each picture that is kept.
     """
 
     learner: SightedActor | None = None
     every: int = 1
     most: int = 0
+    glances: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +77,15 @@ class Sighted:
     Attributes:
         whole: The episode, with the whole state behind the pictures.
         ticks: Of which ticks there are pictures, (m,).
-        frames: By camera, (m, height, width, 3).
+        aside: Whole observation and goal of each glance, (g, inputs).
+        label: What the expert would have done there, (g, actions).
+        frames: By camera, (m + g, height, width, 3), those of the ticks first.
     """
 
     whole: Trajectory
     ticks: NDArray[np.int64]
+    aside: Array
+    label: Array
     frames: Frames
 
 
@@ -90,6 +102,11 @@ class SightedLane(Lane):
         self.ticks: list[int] = []
         self.frames: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in self._names}
         self.every = job.every if isinstance(job, SightedJob) else 1
+        self.glances = job.glances if isinstance(job, SightedJob) else 0
+        self.tempo = job.tempo
+        self.aside: list[Array] = []
+        self.elsewhere: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in self._names}
+        self.wander = np.random.default_rng((seed, 13))
         self.relief = np.random.default_rng((seed, 11)) if isinstance(job, SightedJob) and relieved(seed, job) else None
         super().start(seed, job)
 
@@ -102,7 +119,23 @@ class SightedLane(Lane):
             self.ticks.append(tick)
             for name in self._names:
                 self.frames[name].append(observation[f"{name}_rgb"])  # type: ignore[arg-type]
-        super().take(self.env.behind(), info)
+        whole = self.env.behind()
+        if self.glances and self.ticks[-1:] == [tick]:
+            self._glance()
+        super().take(whole, info)
+
+    def _glance(self) -> None:
+        """Look from a little elsewhere: mostly above, and never deeper into the table."""
+        draws = self.wander.normal(0.0, (ASIDE, ASIDE, ASIDE, TURNED), (self.glances, 4))
+        down = self.wander.random(self.glances) < 0.25
+        height = self.env.station.pose.position[2]
+        with Glances(self.env) as look:
+            for (x, y, z, turn), lower in zip(draws.tolist(), down, strict=True):
+                up = -min(abs(z), max(height - LOW, 0.0)) if lower else abs(z)
+                seen, whole = look((x, y, up, turn))
+                self.aside.append(np.concatenate([whole["observation"], whole["desired_goal"]]))
+                for name in self._names:
+                    self.elsewhere[name].append(seen[f"{name}_rgb"])  # type: ignore[arg-type]
 
     def step(self, action: Array, label: Array, job: Job) -> bool:
         """Act once; False when the episode is over."""
@@ -130,14 +163,25 @@ class SightedLane(Lane):
         whole = self.trajectory()
         kept = [k for k, tick in enumerate(self.ticks) if tick < len(whole)]
         shapes = {name: self.seen[f"{name}_rgb"].shape for name in self._names}
+        frames = {name: [self.frames[name][k] for k in kept] + self.elsewhere[name] for name in self._names}
+        aside = np.stack(self.aside) if self.aside else np.zeros((0, whole.x.shape[1]), np.float32)
         return Sighted(
             whole=whole,
             ticks=np.array([self.ticks[k] for k in kept], np.int64),
+            aside=aside,
+            label=self._labels(aside),
             frames={
-                name: np.stack([self.frames[name][k] for k in kept]) if kept else np.zeros((0, *shapes[name]), np.uint8)
-                for name in self._names
+                name: np.stack(seen) if seen else np.zeros((0, *shapes[name]), np.uint8)
+                for name, seen in frames.items()
             },
         )
+
+    def _labels(self, x: Array) -> Array:
+        """What the expert would do there."""
+        env, split = self.env, self.env.spec_.size("observation")
+        fields = env.fields({"observation": x[:, :split], "desired_goal": x[:, split:]})
+        wanted = type(env.task).expert(env.robot, fields)
+        return at_tempo(self.tempo, env.robot, fields, wanted, gripper=env.task.gripper).astype(np.float32)
 
 
 def relieved(seed: int, job: SightedJob) -> bool:
@@ -180,11 +224,21 @@ def collect(
     learner: SightedActor | None = None,
     noise: float = 0.0,
     most: int = 0,
+    glances: int = 0,
     tempo: Tempo | None = None,
 ) -> list[Sighted]:
     """Run one episode per seed; see `SightedJob` for the arguments. The result is in the order of the seeds."""
     jobs = [
-        SightedJob(env=job.env, seeds=job.seeds, noise=noise, learner=learner, every=every, most=most, tempo=job.tempo)
+        SightedJob(
+            env=job.env,
+            seeds=job.seeds,
+            noise=noise,
+            learner=learner,
+            every=every,
+            most=most,
+            glances=glances,
+            tempo=job.tempo,
+        )
         for job in jobs_of(env, seeds, tempo=tempo)
     ]
     return [one for part in crew.run(run_sighted_job, jobs) for one in part]

@@ -169,7 +169,7 @@ def test_pictures_choose_a_recipe_of_their_own() -> None:
     seen = load_recipe("Sort", load_robot("panda"), changes=[("obs", "rgb")])
     told = load_recipe("Sort", load_robot("panda"))
     assert (seen.algorithm, told.algorithm) == ("imitate", "imitate+sac")
-    assert set(seen.to_json()) == {"algorithm", "obs", "randomize", "level", "nets", "imitation", "sight"}
+    assert set(seen.to_json()) == {"algorithm", "obs", "randomize", "level", "nets", "tempo", "imitation", "sight"}
     assert not {"obs", "sight"} & set(told.to_json())
 
 
