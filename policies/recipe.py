@@ -104,7 +104,7 @@ class SearchRecipe:
         trials: Tempos that are tried, the expert's own first.
         blind: How many of them before the search begins to conclude from those before.
         episodes: Of each trial; all run the same ones.
-        finalists: How many of the best are proved by other episodes.
+        finalists: How many of the best are proved by other episodes, beside the best one slowed down.
         proof: How many those are.
         failure: What a failed episode costs, in cycles of the expert's own: at 10 a tempo must be a tenth shorter for
             every hundredth of the episodes that it fails more.
@@ -113,7 +113,7 @@ class SearchRecipe:
     trials: int = 25
     blind: int = 6
     episodes: int = 16
-    finalists: int = 4
+    finalists: int = 3
     proof: int = 64
     failure: float = 10.0
 

@@ -1,8 +1,9 @@
 """The tempo at which an expert does its work soonest without failing more often: a search by trial.
 
 Every trial runs the expert at one tempo through the same episodes, noise and delays on, and costs their mean cycle, a
-failure as much as `failure` cycles of the expert's own. Optuna proposes the next from all before. The best few and the
-expert's own then run other episodes, and what costs least there is taken: of many that look good some were lucky.
+failure as much as `failure` cycles of the expert's own. Optuna proposes the next from all before. The best few, the
+best one slowed down by steps, and the expert's own then run other episodes, and what costs least there is taken: of many
+that look good some were lucky, and those are the boldest.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from .recipe import SearchRecipe
 from .tempo import Tempo
 
 RANGES = {"quicken": (1.0, 2.5), "lead": (0.0, 1.3), "lead_down": (0.0, 1.3), "near": (0.03, 1.0)}
+SLOWED = (0.85, 0.7, 0.5)  # shares of the way from the expert's own tempo to the best one
 LIKELY = Tempo(quicken=1.45, lead=1.0, lead_down=1.0, near=0.3)  # where drives follow well
 
 
@@ -65,7 +67,7 @@ class TempoSearch:
             save()
             advance(f"best: a cycle costs {min(cost for _, cost in self.trials):.2f} s, the expert's {self.own:.2f} s")
         best = sorted(self.trials[1:], key=lambda trial: trial[1])[: recipe.finalists]
-        finalists = [Tempo(), *(tempo for tempo, _ in best)]
+        finalists = [Tempo(), *(tempo for tempo, _ in best), *(_between(best[0][0], share) for share in SLOWED)]
         first = self.seed + recipe.episodes
         proof = range(first, first + recipe.proof)
         costs = [self._cost(self._episodes(collectors, tempo, proof)) for tempo in finalists]
@@ -120,3 +122,13 @@ class TempoSearch:
         self.own, self.steps = state["own"], state["steps"]
         self.trials = [(Tempo(**table), cost) for table, cost in state["trials"]]
         self.found = Tempo(**state["found"]) if state["found"] else None
+
+
+def _between(tempo: Tempo, share: float) -> Tempo:
+    """A share of the way from the expert's own tempo."""
+    return Tempo(
+        quicken=1.0 + share * (tempo.quicken - 1.0),
+        lead=share * tempo.lead,
+        lead_down=share * tempo.lead_down,
+        near=tempo.near,
+    )

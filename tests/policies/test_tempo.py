@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 import pytest
@@ -145,27 +144,31 @@ def test_an_interrupted_search_goes_on_as_if_nothing_had_happened(
     assert again.state() == whole.state()
 
 
-def test_a_tempo_that_fails_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is brisker and fails once in sixteen costs more than the expert's own."""
+class Fake:
+    """Episodes that get shorter with `quicken`, of which those at the boldest tempos fail once in sixteen."""
 
-    class Fake:
-        def collect(self, seeds: range, *, tempo: Tempo) -> list[Trajectory]:
-            rows = np.zeros((1, 1), np.float32)
-            steps = 100 if tempo.own else 70
-            return [
-                Trajectory(
-                    seed=k, observation=rows, achieved_goal=rows, desired_goal=rows, label=rows,
-                    action=np.zeros((steps, 1), np.float32), success=tempo.own or i % 16 != 0,
-                )
-                for i, k in enumerate(seeds)
-            ]  # fmt: skip
+    def __init__(self, bold: float) -> None:
+        self.bold = bold
 
-    proposed: list[Any] = []
-    monkeypatch.setattr(
-        tempo_search.TempoSearch, "_propose", lambda self: proposed.append(1) or Tempo(quicken=1.0 + len(self.trials))
-    )
+    def collect(self, seeds: range, *, tempo: Tempo) -> list[Trajectory]:
+        rows = np.zeros((1, 1), np.float32)
+        steps = round(100 - 20 * (tempo.quicken - 1.0))
+        return [
+            Trajectory(
+                seed=k, observation=rows, achieved_goal=rows, desired_goal=rows, label=rows,
+                action=np.zeros((steps, 1), np.float32), success=tempo.quicken < self.bold or k % 16 != 0,
+            )
+            for k in seeds
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bold", "found"), [(1.0001, 1.0), (1.8, 1.7), (9.0, 2.0)])
+def test_a_tempo_that_fails_is_not_taken_but_perhaps_a_slower_one(
+    monkeypatch: pytest.MonkeyPatch, bold: float, found: float
+) -> None:
+    """What fails once in sixteen costs more than the expert's own, however brisk."""
+    monkeypatch.setattr(tempo_search.TempoSearch, "_propose", lambda self: Tempo(quicken=2.0))
     search = begin(SearchRecipe(trials=3, episodes=16, finalists=2, proof=32))
-    search.run(Fake(), lambda words: None, lambda: None)  # type: ignore[arg-type]
+    search.run(Fake(bold), lambda words: None, lambda: None)  # type: ignore[arg-type]
     assert search.found is not None
-    assert search.found.own
-    assert len(proposed) == 2
+    assert search.found.quicken == pytest.approx(found)
