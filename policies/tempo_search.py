@@ -2,8 +2,8 @@
 
 Every trial runs the expert at one tempo through the same episodes, noise and delays on, and costs their mean cycle, a
 failure as much as `failure` cycles of the expert's own. Optuna proposes the next from all before. The best few, the
-best one slowed down by steps, and the expert's own then run other episodes, and what costs least there is taken: of many
-that look good some were lucky, and those are the boldest.
+best one slowed down by steps, and the expert's own then run other episodes, and what costs least there is taken: of
+many that look good some were lucky, and those are the boldest.
 """
 
 from collections.abc import Callable, Sequence
