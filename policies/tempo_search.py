@@ -67,7 +67,8 @@ class TempoSearch:
             save()
             advance(f"best: a cycle costs {min(cost for _, cost in self.trials):.2f} s, the expert's {self.own:.2f} s")
         best = sorted(self.trials[1:], key=lambda trial: trial[1])[: recipe.finalists]
-        finalists = [Tempo(), *(tempo for tempo, _ in best), *(_between(best[0][0], share) for share in SLOWED)]
+        finalists = [Tempo(), *(tempo for tempo, _ in best)]
+        finalists += [_between(tempo, share) for tempo, _ in best[:1] for share in SLOWED]
         first = self.seed + recipe.episodes
         proof = range(first, first + recipe.proof)
         costs = [self._cost(self._episodes(collectors, tempo, proof)) for tempo in finalists]

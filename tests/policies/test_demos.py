@@ -423,11 +423,13 @@ def test_a_spoilt_set_is_refused_in_one_line(name: str, own: Path, env: CellEnv)
     ("words", "said"),
     [
         (["--algo", "PPO"], "do nothing with PPO"),
+        (["--algo", "tempo+imitate"], "do nothing with tempo+imitate"),
+        (["--set", "tempo.lead=0.5"], "tempo does nothing with --demos"),
         (["--set", "imitation.noise=0.3"], "imitation.noise does nothing with --demos"),
         (["--set", "imitation.demonstrations=8"], "imitation.demonstrations does nothing with --demos"),
         (["--robot", "koch"], "robot 'so101'"),
     ],
-    ids=["algorithm", "noise", "count", "arm"],
+    ids=["algorithm", "search", "tempo", "noise", "count", "arm"],
 )
 def test_train_says_what_does_not_go_with_them(
     words: list[str], said: str, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -162,6 +162,12 @@ class Fake:
         ]  # fmt: skip
 
 
+def test_a_search_of_one_trial_is_the_experts_own() -> None:
+    search = begin(SearchRecipe(trials=1, episodes=2, proof=2))
+    search.run(Fake(9.0), lambda words: None, lambda: None)  # type: ignore[arg-type]
+    assert search.found == Tempo()
+
+
 @pytest.mark.parametrize(("bold", "found"), [(1.0001, 1.0), (1.8, 1.7), (9.0, 2.0)])
 def test_a_tempo_that_fails_is_not_taken_but_perhaps_a_slower_one(
     monkeypatch: pytest.MonkeyPatch, bold: float, found: float
