@@ -261,7 +261,7 @@ class MachineTend(PartsTask):
             width=fields["part_width"][:, 0],
             symmetry=cls.symmetry,
             position_tolerance=np.where(
-                step[:, 1], OUT_WITHIN[0], (1.0 if robot.gripper.approach > 0.0 else 2.0) * position
+                step[:, 1], OUT_WITHIN[0], (1.0 if robot.gripper.approach > 0.0 else 1.5) * position
             ),
             angle_tolerance=np.where(step[:, 1], OUT_WITHIN[1], angle),
             handling=cls.handling,

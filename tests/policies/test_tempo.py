@@ -84,6 +84,14 @@ def test_what_is_under_way_is_not_asked_for_again() -> None:
     assert at_tempo(Tempo(lead_down=1.0), robot, fields, still, gripper=True)[0, 0] == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.slow
+def test_a_vice_is_loaded_by_a_hand_that_swings() -> None:
+    """Here the part was let go of 2.06 mm beside its seat, where 2 mm count, and the hand left it for good."""
+    with closing(LocalCrew(0)) as crew, closing(Collectors({"task": "MachineTend", "robot": "panda"}, crew)) as found:
+        brisk = Tempo(quicken=1.55, lead=0.85, lead_down=0.7, near=0.2)
+        assert all(t.success for t in found.collect([60023, 60055], tempo=brisk))
+
+
 TASK = {"task": "TeachPoint", "robot": "panda"}
 SHORT = SearchRecipe(trials=6, blind=2, episodes=8, finalists=2, proof=16)
 
