@@ -55,8 +55,10 @@ DRIVE = Fitting(
     around=0.045,
     search=0.0003,
     wiggle=0.0,
+    aim=0.0008,
+    square=0.010,
 )
-RETURN = Fitting(grip_above=GRIP, depth=OUT + 0.002, socket=0.0, travel=0.135, deep=0.0012)
+RETURN = Fitting(grip_above=GRIP, depth=OUT + 0.002, socket=0.0, travel=0.135, deep=0.0012, aim=0.0008, square=0.010)
 
 
 class ScrewDrive(Task):
