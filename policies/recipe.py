@@ -144,7 +144,7 @@ class SightRecipe:
     first_updates: int = 2500
     updates: int = 800
     last_updates: int = 4000
-    batch: int = 128
+    batch: int = 64
     learning_rate: float = 1e-3
     fields: float = 3.0
 

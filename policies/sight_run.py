@@ -37,7 +37,7 @@ from .sighted import Sighted, SightedActor, collect
 Array = NDArray[np.float32]
 
 REFERENCES = 4  # each with a picture of every camera
-THREADS = 2  # of torch, whatever the machine, because sums depend on it
+THREADS = 1  # of torch, whatever the machine, because sums depend on it; two wait for each other on a busy one
 SEEN = "pictures"  # folder of what was seen
 
 
