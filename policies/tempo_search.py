@@ -107,7 +107,7 @@ class TempoSearch:
             values: dict[str, Any] = {key: getattr(tempo, key) for key in RANGES}
             study.add_trial(optuna.trial.create_trial(params=values, distributions=spaces, value=cost))
         trial = study.ask(spaces)
-        return Tempo(**trial.params)
+        return Tempo(**{key: round(value, 3) for key, value in trial.params.items()})
 
     def state(self) -> dict[str, Any]:
         """Plain values that `load_state` needs."""
