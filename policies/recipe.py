@@ -141,9 +141,9 @@ class SightRecipe:
     every: int = 8
     glances: int = 2
     patience: float = 1.5
-    first_updates: int = 2500
+    first_updates: int = 3000
     updates: int = 800
-    last_updates: int = 4000
+    last_updates: int = 3000
     batch: int = 64
     learning_rate: float = 1e-3
     fields: float = 3.0

@@ -25,7 +25,7 @@ def path(request: pytest.FixtureRequest) -> Path:
 def test_a_shipped_policy_is_small_and_says_how_good_it_is(path: Path) -> None:
     bundle = PolicyBundle.load(path)
     manifest = bundle.manifest
-    assert path.stem == f"{manifest.task.name}_{manifest.robot.name}"
+    assert path.stem == f"{manifest.task.name}_{manifest.robot.name}{'_rgb' if manifest.eyes else ''}"
     assert path.stat().st_size <= 1_000_000
     assert manifest.measured is not None
     assert manifest.measured.episodes >= 500
