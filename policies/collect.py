@@ -144,9 +144,7 @@ def run_lanes(job: Job, kind: type[L], act: Callable[[Sequence[L]], Array] | Non
     while active:
         env = active[0].env
         batch = {g: np.stack([lane.observation[g] for lane in active]) for g in ("observation", "desired_goal")}
-        fields = env.fields(batch)
-        wanted = type(env.task).expert(env.robot, fields)
-        labels = at_tempo(job.tempo, env.robot, fields, wanted, gripper=env.task.gripper).astype(np.float32)
+        labels = expert_labels(env, batch, job.tempo)
         if act is not None:
             chosen = act(active)
         elif job.actor is None:
@@ -156,6 +154,20 @@ def run_lanes(job: Job, kind: type[L], act: Callable[[Sequence[L]], Array] | Non
         rows = zip(active, chosen, labels, strict=True)
         active = [lane for lane, action, label in rows if lane.step(action, label, job)]
     return lanes
+
+
+def expert_labels(env: CellEnv, batch: Mapping[str, Array], tempo: Tempo) -> Array:
+    """What the expert would do at a tempo, (batch, actions).
+
+    Args:
+        env: Of whose task and arm.
+        batch: Whole `observation` and `desired_goal`, (batch, n) each.
+        tempo: How briskly.
+    """
+    fields = env.fields(batch)
+    wanted = type(env.task).expert(env.robot, fields)
+    labels: Array = at_tempo(tempo, env.robot, fields, wanted, gripper=env.task.gripper).astype(np.float32)
+    return labels
 
 
 class Lane:

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from ..envs.env import CellEnv
 from ..envs.glance import Glances
 from ..robots.observation import Observation, ObservationSpec
-from .collect import BatchActor, Job, Lane, Trajectory, jobs_of, run_lanes
+from .collect import BatchActor, Job, Lane, Trajectory, expert_labels, jobs_of, run_lanes
 from .crew import Crew
 from .eyes import Eyes
 from .eyes_numpy import Sight
-from .tempo import Tempo, at_tempo
+from .tempo import Tempo
 
 Array = NDArray[np.float32]
 Frames = dict[str, NDArray[np.uint8]]
@@ -178,10 +178,9 @@ class SightedLane(Lane):
 
     def _labels(self, x: Array) -> Array:
         """What the expert would do there."""
-        env, split = self.env, self.env.spec_.size("observation")
-        fields = env.fields({"observation": x[:, :split], "desired_goal": x[:, split:]})
-        wanted = type(env.task).expert(env.robot, fields)
-        return at_tempo(self.tempo, env.robot, fields, wanted, gripper=env.task.gripper).astype(np.float32)
+        split = self.env.spec_.size("observation")
+        batch = {"observation": x[:, :split], "desired_goal": x[:, split:]}
+        return expert_labels(self.env, batch, self.tempo)
 
 
 def relieved(seed: int, job: SightedJob) -> bool:
