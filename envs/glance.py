@@ -2,7 +2,7 @@
 
 A policy with eyes goes where no demonstration went, and there it must see as well. Letting it go there costs an
 episode; moving the hand in the simulation for the length of a picture costs a few milliseconds. Nothing falls or
-collides meanwhile, and the episode goes on as if nothing had been.
+collides meanwhile, and the episode goes on as from any moment that was saved and restored.
 """
 
 import dataclasses

@@ -422,18 +422,8 @@ def _check(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
 
 def _check_numbers(recipe: Recipe, where: str) -> None:
     """Every count at least 1, every rate above 0."""
-    zero = {
-        "noise",
-        "explore",
-        "hindsight",
-        "anchor",
-        "critic_updates",
-        "rounds",
-        "lead",
-        "lead_down",
-        "blind",
-        "glances",
-    }
+    zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds", "lead", "lead_down"}
+    zero |= {"blind", "glances"}
     for name in ("tempo", "search", "imitation", "sight", "improvement", "scratch"):
         for key, value in asdict(getattr(recipe, name)).items():
             if isinstance(value, str | tuple | dict):

@@ -19,6 +19,7 @@ from .tempo import Tempo
 RANGES = {"quicken": (1.0, 2.5), "lead": (0.0, 1.3), "lead_down": (0.0, 1.3), "near": (0.03, 1.0)}
 SLOWED = (0.85, 0.7, 0.5)  # shares of the way from the expert's own tempo to the best one
 LIKELY = Tempo(quicken=1.45, lead=1.0, lead_down=1.0, near=0.3)  # where drives follow well
+FIRST = Tempo(), LIKELY  # tried before anything is proposed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,9 +57,11 @@ class TempoSearch:
         recipe = self.recipe
         if self.found is not None:
             return self.found
+        if recipe.trials > len(FIRST):
+            import optuna  # noqa: F401 - who has not got it is told before minutes of work, not after
         seeds = range(self.seed, self.seed + recipe.episodes)
         while len(self.trials) < recipe.trials:
-            tempo = Tempo() if not self.trials else self._propose()
+            tempo = self._propose()
             episodes = self._episodes(collectors, tempo, seeds)
             if not self.trials:
                 good = [c for c in self._cycles(episodes) if c is not None]
@@ -92,8 +95,8 @@ class TempoSearch:
 
     def _propose(self) -> Tempo:
         """What to try next; depends on the trials so far and on nothing else."""
-        if len(self.trials) == 1:
-            return LIKELY
+        if len(self.trials) < len(FIRST):
+            return FIRST[len(self.trials)]
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)

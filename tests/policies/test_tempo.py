@@ -181,7 +181,7 @@ def test_a_tempo_that_fails_is_not_taken_but_perhaps_a_slower_one(
     monkeypatch: pytest.MonkeyPatch, bold: float, found: float
 ) -> None:
     """What fails once in sixteen costs more than the expert's own, however brisk."""
-    monkeypatch.setattr(tempo_search.TempoSearch, "_propose", lambda self: Tempo(quicken=2.0))
+    monkeypatch.setattr(tempo_search, "FIRST", (Tempo(), Tempo(quicken=2.0), Tempo(quicken=2.0)))
     search = begin(SearchRecipe(trials=3, episodes=16, finalists=2, proof=32))
     search.run(Fake(bold), lambda words: None, lambda: None)  # type: ignore[arg-type]
     assert search.found is not None
