@@ -21,7 +21,7 @@ from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
 from genba.policies.plot import Panel, Plot, Series
 from genba.policies.plot_file import plot_file
-from genba.policies.recipe import load_recipe
+from genba.policies.recipe_load import load_recipe
 from genba.policies.train import train
 from genba.robots.description import load_robot
 

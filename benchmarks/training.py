@@ -19,7 +19,7 @@ from genba.policies.crew import LocalCrew
 from genba.policies.evaluate import evaluate
 from genba.policies.outcome import judged
 from genba.policies.pack import pack
-from genba.policies.recipe import load_recipe
+from genba.policies.recipe_load import load_recipe
 from genba.policies.train import train
 from genba.robots.description import load_robot
 

@@ -8,7 +8,7 @@ from genba.drivers.arm import BenchArm
 from genba.policies.bundle import PolicyBundle
 from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
-from genba.policies.recipe import load_recipe
+from genba.policies.recipe_load import load_recipe
 from genba.policies.run import run_bundle
 from genba.policies.train import train
 from genba.robots.description import load_robot

@@ -26,7 +26,7 @@ from .media import encode_clip, encode_png
 from .pack import pack, remeasure
 from .plot import Plot, joint_plot
 from .progress import progress_bar
-from .recipe import load_recipe
+from .recipe_load import load_recipe
 from .report import Clip, Picture, Section, Table, Text, write_report
 from .train import train
 

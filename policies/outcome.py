@@ -102,7 +102,7 @@ def provenance(
 
 def _changed(recipe: Recipe, env: CellEnv) -> list[tuple[str, Any]]:
     """Keys of the tables in which a recipe is not the task's own."""
-    from .recipe import load_recipe
+    from .recipe_load import load_recipe
 
     own = load_recipe(
         env.task_name, env.robot, changes=[("algorithm", recipe.algorithm), ("obs", recipe.obs)]

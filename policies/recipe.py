@@ -1,54 +1,10 @@
-"""How a policy is trained, as data: `recipes/<Task>.toml`, and what a person changes of it.
+"""How a policy is trained, as data; `recipe_load.py` says where the numbers come from."""
 
-    recipes/_all.toml < recipes/<Task>.toml < --recipe FILE < --set KEY=VALUE
-    and in each file: its own tables < [tolerances.<class>] < [robots.<name>] < [rgb], where pictures are asked for
-
-Tables are merged key by key and then read strictly. A key that nobody reads is refused, and so is one that a person
-sets although the algorithm has no use for it: a switch that does nothing has cost many a night of computing.
-"""
-
-import inspect
-import tomllib
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from importlib import import_module
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from ..robots.description import RobotDescription
-from ..robots.errors import RefusedError
-from ..robots.strict import build, load_toml
+from .algorithms import SIGHTLESS, read_by
 from .tempo import Tempo
-
-OURS: Final = ("imitate", "imitate+sac", "tempo+imitate")
-LIBRARY: Final[Mapping[str, str]] = {
-    "PPO": "stable_baselines3",
-    "SAC": "stable_baselines3",
-    "TD3": "stable_baselines3",
-    "DDPG": "stable_baselines3",
-    "TQC": "sb3_contrib",
-    "CrossQ": "sb3_contrib",
-}
-ALGORITHMS: Final = (*OURS, *LIBRARY)
-FROM_DEMOS: Final = ("imitate", "imitate+sac")  # those that can begin with demonstrations from disk
-OBSERVED: Final = ("state", "rgb")
-# What a training from pictures has no use for.
-SIGHTLESS: Final = (("nets", "critic"),)
-ON_POLICY: Final = ("PPO",)
-WITHOUT_GOALS: Final = ("CrossQ",)  # takes no dict of observation and goal, so it cannot learn from hindsight
-WITHOUT_NOISE: Final = ("TD3", "DDPG")  # deterministic, so they explore by noise on their actions
-NOT_OFFERED: Final[Mapping[str, str]] = {
-    "RecurrentPPO": "no task here hides what a memory would have to keep, and a bundle runs without one; take PPO",
-    "A2C": "PPO does the same with fewer steps; take PPO",
-}
-# What `policies/scratch_run.py` decides itself.
-TAKEN: Final = (
-    "policy", "env", "seed", "device", "verbose", "_init_setup_model", "policy_kwargs", "tensorboard_log",
-    "replay_buffer_class", "replay_buffer_kwargs", "optimize_memory_usage", "stats_window_size", "rollout_buffer_class",
-    "rollout_buffer_kwargs", "action_noise", "use_sde", "sde_sample_freq", "use_sde_at_warmup",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +212,7 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """What this algorithm reads of it, as plain values; a run is resumed with exactly these."""
         table = asdict(self)
-        for name in set(table) - _read_by(self.algorithm, self.obs):
+        for name in set(table) - read_by(self.algorithm, self.obs):
             del table[name]
         if self.obs == "state":
             del table["obs"]
@@ -266,190 +222,6 @@ class Recipe:
         if "algorithms" in table:
             table["algorithms"] = {self.algorithm: self.options}
         return {key: plain(value) for key, value in table.items()}
-
-
-def recipe_files() -> dict[str, Path]:
-    """The recipes that come with genba, by task."""
-    folder = Path(str(files(__package__))) / "recipes"
-    return {path.stem: path for path in sorted(folder.glob("*.toml")) if not path.stem.startswith("_")}
-
-
-def load_recipe(
-    task: str, robot: RobotDescription, *, file: Path | None = None, changes: Iterable[tuple[str, Any]] = ()
-) -> Recipe:
-    """The recipe of a task on an arm, with what a person changes.
-
-    Args:
-        task: Task name; one without a file of its own gets the common recipe.
-        robot: The arm, whose tolerance class and name may have tables of their own.
-        file: TOML with changes.
-        changes: Dotted keys and values, such as ("imitation.rounds", 4), applied last.
-
-    Raises:
-        RefusedError: If a file cannot be read, or a key is unknown, malformed or of no use to the algorithm.
-    """
-    common = Path(str(files(__package__))) / "recipes" / "_all.toml"
-    changed: dict[str, Any] = {}
-    for key, value in changes:
-        *path_, last = key.split(".")
-        inner: dict[str, Any] = {last: value}
-        for name in reversed(path_):
-            inner = {name: inner}
-        _merge(changed, inner)
-    own = load_toml(file) if file is not None else {}
-    obs = changed.get("obs", own.get("obs", "state"))
-    asked = _for_arm(own, robot, file, obs) if file is not None else {}
-    _merge(asked, changed)
-    table: dict[str, Any] = {}
-    for path in (common, recipe_files().get(task)):
-        if path is not None:
-            _merge(table, _for_arm(load_toml(path), robot, path, obs))
-    _merge(table, asked)
-    recipe = build(Recipe, table, f"recipe of {task}")
-    _check(recipe, asked, f"recipe of {task}")
-    return recipe
-
-
-def parse_change(text: str) -> tuple[str, Any]:
-    """One `KEY=VALUE` of the command line.
-
-    Args:
-        text: Such as "imitation.rounds=4" or "nets.actor=[64, 64]"; a value that is no TOML is taken as a string.
-
-    Raises:
-        RefusedError: If there is no "=".
-    """
-    key, sign, value = text.partition("=")
-    if not sign or not key.strip():
-        raise RefusedError(f"--set {text!r}: expected KEY=VALUE, such as imitation.rounds=4")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
-
-
-def check_algorithm(name: str) -> None:
-    """Refuse an algorithm that is not offered.
-
-    Raises:
-        RefusedError: The text lists those there are, or says what to take instead.
-    """
-    if name in NOT_OFFERED:
-        raise RefusedError(f"{name} is not offered: {NOT_OFFERED[name]}")
-    if name not in ALGORITHMS:
-        raise RefusedError(f"no algorithm named {name!r}; there are: {', '.join(ALGORITHMS)}")
-
-
-def algorithm_class(name: str) -> Any:
-    """The class of one of the library's algorithms; imports torch."""
-    return getattr(import_module(LIBRARY[name]), name)
-
-
-def _for_arm(table: dict[str, Any], robot: RobotDescription, path: Path, obs: object) -> dict[str, Any]:
-    """A file's table with what it says for this arm, and for pictures, merged in."""
-    classes, robots, rgb = table.pop("tolerances", {}), table.pop("robots", {}), table.pop("rgb", {})
-    if not isinstance(rgb, dict):
-        raise RefusedError(f"{path}: rgb must be a table, such as [rgb.imitation]")
-    for name, group in (("tolerances", classes), ("robots", robots)):
-        if not isinstance(group, dict) or not all(isinstance(value, dict) for value in group.values()):
-            raise RefusedError(f"{path}: {name} must hold tables, such as [{name}.NAME.imitation]")
-    _merge(table, classes.get(robot.tolerance, {}))
-    _merge(table, robots.get(robot.name, {}))
-    _merge(table, rgb if obs == "rgb" else {})
-    return table
-
-
-def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for key, value in more.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _read_by(algorithm: str, obs: str) -> set[str]:
-    """Tables and keys that an algorithm reads."""
-    common = {"algorithm", "obs", "randomize", "level"}
-    if obs == "rgb":
-        return common | {"nets", "tempo", "imitation", "sight"}
-    if algorithm in OURS:
-        own = {"imitate": {"tempo"}, "imitate+sac": {"tempo", "improvement"}, "tempo+imitate": {"search"}}
-        return common | {"curriculum", "nets", "imitation"} | own[algorithm]
-    return common | {"scratch", "algorithms"}
-
-
-def _check(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
-    check_algorithm(recipe.algorithm)
-    if recipe.obs not in OBSERVED:
-        raise RefusedError(f"{where}: obs is {recipe.obs!r}; there are: {', '.join(OBSERVED)}")
-    if recipe.obs == "rgb" and recipe.algorithm != "imitate":
-        raise RefusedError(f"{where}: {recipe.algorithm} does not learn from pictures; obs 'rgb' needs 'imitate'")
-    if recipe.obs == "rgb" and recipe.imitation.episodes < 2:
-        raise RefusedError(
-            f"{where}: imitation.episodes is 1; from pictures every other one is judged, so take 2 or more"
-        )
-    for group, key in SIGHTLESS if recipe.obs == "rgb" else ():
-        if key in asked.get(group, {}):
-            raise RefusedError(f"{where}: {group}.{key} does nothing with obs 'rgb'")
-    known = _read_by(recipe.algorithm, recipe.obs)
-    who = f"{recipe.algorithm} from pictures" if recipe.obs == "rgb" else recipe.algorithm
-    for key in asked:
-        if key not in known and not (key == "curriculum" and not asked[key]):
-            raise RefusedError(f"{where}: {key!r} does nothing with {who}, which reads {_list(known)}")
-    for name in asked.get("algorithms", {}):
-        if name != recipe.algorithm:
-            raise RefusedError(f"{where}: algorithms.{name} does nothing, because the algorithm is {recipe.algorithm}")
-    for name, options in recipe.algorithms.items():
-        if name not in LIBRARY or not isinstance(options, dict):
-            raise RefusedError(f"{where}: algorithms.{name} is no table of one of {', '.join(LIBRARY)}")
-    if recipe.algorithm in LIBRARY:
-        allowed = _arguments(recipe.algorithm)
-        for key in recipe.options:
-            if key not in allowed:
-                raise RefusedError(f"{where}: {recipe.algorithm} has no {key!r}; it has: {_list(allowed)}")
-        scratch = asked.get("scratch", {})
-        if recipe.algorithm in ON_POLICY and "hindsight" in scratch:
-            raise RefusedError(
-                f"{where}: scratch.hindsight does nothing with {recipe.algorithm}, which keeps no replay"
-            )
-        for key in ("explore", "explore_last"):
-            if recipe.algorithm not in (*WITHOUT_NOISE, *ON_POLICY) and key in scratch:
-                raise RefusedError(
-                    f"{where}: scratch.{key} does nothing with {recipe.algorithm}, which explores by itself"
-                )
-    _check_numbers(recipe, where)
-
-
-def _check_numbers(recipe: Recipe, where: str) -> None:
-    """Every count at least 1, every rate above 0."""
-    zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds", "lead", "lead_down"}
-    zero |= {"blind", "glances"}
-    for name in ("tempo", "search", "imitation", "sight", "improvement", "scratch"):
-        for key, value in asdict(getattr(recipe, name)).items():
-            if isinstance(value, str | tuple | dict):
-                continue
-            if value < 0 or (value == 0 and key not in zero):
-                raise RefusedError(f"{where}: {name}.{key} is {value}; it must be above 0")
-    if not recipe.sight.convolutions or not recipe.sight.hidden or min(recipe.sight.hidden) < 1:
-        raise RefusedError(f"{where}: sight needs at least one convolution and one hidden layer")
-    for place, nets in (("nets", recipe.nets), ("scratch.nets", recipe.scratch.nets)):
-        for name, sizes in asdict(nets).items():
-            if not sizes or min(sizes) < 1:
-                raise RefusedError(
-                    f"{where}: {place}.{name} is {list(sizes)}; give the units of one hidden layer or more"
-                )
-    if recipe.scratch.reward not in ("sparse", "dense"):
-        raise RefusedError(f"{where}: scratch.reward is {recipe.scratch.reward!r}; there are: sparse, dense")
-
-
-@cache
-def _arguments(algorithm: str) -> set[str]:
-    signature = inspect.signature(algorithm_class(algorithm).__init__)
-    return set(signature.parameters) - {"self", *TAKEN}
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
 
 
 def plain(value: Any) -> Any:

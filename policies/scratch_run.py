@@ -22,6 +22,7 @@ from ..envs.env import CellEnv
 from ..robots.errors import RefusedError
 from ..robots.features import FeatureMap
 from .actor import Features
+from .algorithms import ON_POLICY, WITHOUT_GOALS, WITHOUT_NOISE, algorithm_class
 from .checkpoint import write_whole
 from .collect import BatchActor, Collectors
 from .crew import Crew
@@ -30,7 +31,7 @@ from .imitate import STD_FLOOR
 from .layout import arrays_of, layout_of
 from .outcome import SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, judged, provenance
 from .progress import progress_bar
-from .recipe import ON_POLICY, WITHOUT_GOALS, WITHOUT_NOISE, Recipe, algorithm_class
+from .recipe import Recipe
 from .run_folder import RunFolder
 from .runfile import write_run
 from .side_by_side import SideBySide

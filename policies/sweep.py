@@ -20,7 +20,8 @@ from ..robots.description import RobotDescription, load_robot
 from ..robots.errors import RefusedError
 from .checkpoint import write_whole
 from .crew import Crew
-from .recipe import Recipe, load_recipe
+from .recipe import Recipe
+from .recipe_load import load_recipe
 from .sweep_space import Axis
 from .sweep_trial import TrialJob, TrialResult, run_trial
 

@@ -11,10 +11,12 @@ from typing import Any
 from ..envs.env import CellEnv
 from ..robots.description import load_robot
 from ..robots.errors import RefusedError
+from .algorithms import FROM_DEMOS, OURS
 from .crew import Crew, LocalCrew
 from .imitation_run import ImitationRun
 from .outcome import Outcome
-from .recipe import FROM_DEMOS, OURS, Recipe, load_recipe
+from .recipe import Recipe
+from .recipe_load import load_recipe
 from .run_folder import RunFolder, Watch
 from .scratch_run import ScratchRun
 from .sight_run import SightRun

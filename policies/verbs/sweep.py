@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Search for the best recipe: many trainings, each resumable, with Optuna."""
     from ...envs.tasks import load_task
     from ...robots.description import load_robot
-    from ..recipe import parse_change
+    from ..recipe_load import parse_change
     from ..sweep_space import parse_axis
 
     load_task(options.task)

@@ -14,7 +14,8 @@ from genba.policies import checkpoint, sight_run
 from genba.policies.crew import LocalCrew
 from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
-from genba.policies.recipe import ImitationRecipe, Nets, Recipe, SightRecipe, load_recipe
+from genba.policies.recipe import ImitationRecipe, Nets, Recipe, SightRecipe
+from genba.policies.recipe_load import load_recipe
 from genba.policies.train import train
 from genba.robots.description import load_robot
 from genba.robots.errors import RefusedError

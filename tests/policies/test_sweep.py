@@ -12,7 +12,7 @@ pytest.importorskip("optuna")
 from genba.__main__ import main
 from genba.policies import sweep as sweeping
 from genba.policies.crew import LocalCrew
-from genba.policies.recipe import load_recipe
+from genba.policies.recipe_load import load_recipe
 from genba.policies.sweep import Plan, Sweep
 from genba.policies.sweep_space import Choice, Span, parse_axis
 from genba.policies.sweep_trial import TrialJob, TrialResult, Worse, _Watch, score

@@ -17,10 +17,11 @@ import pytest
 import torch as th
 
 from genba.policies import checkpoint, crew, imitation_run, scratch_run
+from genba.policies.algorithms import LIBRARY
 from genba.policies.checkpoint import load_checkpoint, save_checkpoint
 from genba.policies.collect import Collectors
 from genba.policies.crew import LocalCrew
-from genba.policies.recipe import LIBRARY, ImitationRecipe, ImprovementRecipe, Nets, Recipe, ScratchRecipe, SearchRecipe
+from genba.policies.recipe import ImitationRecipe, ImprovementRecipe, Nets, Recipe, ScratchRecipe, SearchRecipe
 from genba.policies.train import Outcome, train
 from genba.robots.errors import RefusedError
 
