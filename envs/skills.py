@@ -21,7 +21,9 @@ HOVER = 0.022  # m above a part at which the open gripper travels where nothing 
 CARRY = 0.026  # m above its seat at which a part travels where nothing stands in the way
 PRESS_BY = 0.003  # m below where it is that a part is sent which is pressed down
 PUSH_BY = 0.005  # m below where it is that a hand is sent which pushes on a part
+UNTOLD_NEAR = 0.025  # m from the tool within which fingers that tell nothing may hold a part
 TRAVEL_BY = 0.006  # m by which fingers that tell nothing must seem to have gone beyond a part's width to hold it
+LETTING_GO = 0.006  # m by which fingers are wider than a part that they let go of
 CLOSE_BY = 0.008  # m by which fingers that hold a part may seem closer than the part is wide
 
 
@@ -40,7 +42,8 @@ class Handling:
         retreat: How far above the seat the hand goes after letting go, m.
         seat_within: How far below or above its seat a part may be to be let go, m.
         grip_within: How far from the height at which it is gripped the hand may be to close, m.
-        near: How far from the tool a part that is held may seem, m; a reading of a part that moves is old.
+        near: How far from the tool a part that is held may seem, m; a reading of a part that moves is old, and at
+            full speed on two axes 35 mm behind.
         aim: How far beside its seat a part that is let down may be, m.
         funnel: Height at which it waits per length by which it is farther off.
         press: How far below the tool its target must be pushed for a part to count as down, m: it stands on the floor
@@ -62,7 +65,7 @@ class Handling:
     seat_within: float = 0.0035
     grip_within: float = 0.006
     slack: float = 0.5
-    near: float = 0.025
+    near: float = 0.045
     slip: float = 0.004
     aim: float = 0.004
     funnel: float = 2.0
@@ -106,6 +109,14 @@ def grip_action(robot: RobotDescription, opening: Floats | float) -> Floats:
     g = robot.gripper
     at = np.interp(opening, g.opening, np.linspace(g.closed, g.open, len(g.opening)))
     return np.asarray(2.0 * (at - g.closed) / (g.open - g.closed) - 1.0)
+
+
+def sent_opening(robot: RobotDescription, fields: Mapping[str, Floats]) -> Floats:
+    """Opening that the fingers are on their way to, m, (batch,)."""
+    g = robot.gripper
+    along = np.linspace(g.closed, g.open, len(g.opening))
+    at = np.interp(fields["gripper_opening"][:, 0], g.opening, along) + fields["following_error"][:, -1]
+    return np.interp(at, along, g.opening)
 
 
 def tool_axes(tool_yaw: Floats) -> tuple[Floats, Floats]:
@@ -184,13 +195,13 @@ def look(
     along, across = np.sum(offset * closing, axis=1), np.sum(offset * sideways, axis=1)
     above = -offset[:, 2] - handling.grip_above
     turn = turn_to(robot, fields, fields["part_yaw"], symmetry, handling.slack, part)
-    near = np.linalg.norm(offset, axis=1) < handling.near
+    distance = np.linalg.norm(offset, axis=1)
     if robot.gripper.travel_time:
         # They tell nothing: once they have had the time to reach it, a part so near that follows the hand is held.
-        held = near & (opening < width - TRAVEL_BY)
+        held = (distance < min(handling.near, UNTOLD_NEAR)) & (opening < width - TRAVEL_BY)
     else:
         firm = fields["following_error"][:, -1] < -robot.gripper.squeeze
-        held = near & firm & (opening < width + 0.005) & (opening > width - CLOSE_BY)
+        held = (distance < handling.near) & firm & (opening < width + 0.005) & (opening > width - CLOSE_BY)
     between = (
         (along > -0.006)
         & (along < robot.gripper.approach + 0.006)
@@ -238,8 +249,9 @@ def transfer(
     to_seat = seat - part
     off = np.hypot(to_seat[:, 0], to_seat[:, 1])
     twisted = np.abs(angle_between(fields["seat_yaw"], fields["part_yaw"])[:, 0]) / symmetry
-    # Fingers that stand open around a part near its seat have just let it go: judge it less strictly then.
-    share = np.where(opening > width + 0.006, 0.85, 0.6)
+    # Fingers that open around a part near its seat are letting it go: judge it less strictly then, and from the tick
+    # on at which they were told to, or what a reading is unsure of shuts them again.
+    share = np.where(np.maximum(opening, sent_opening(robot, fields)) > width + LETTING_GO, 0.85, 0.6)
     near_seat = (off < share * position_tolerance) & (twisted < share * angle_tolerance)
     placed = near_seat & (np.abs(to_seat[:, 2]) < h.seat_within)
     presses = h.press > 0.0 and robot.tolerance != "servo"  # hobby servos sag by more than they could tell

@@ -16,9 +16,9 @@ from .collect import Collectors, Trajectory
 from .recipe import SearchRecipe
 from .tempo import Tempo
 
-RANGES = {"quicken": (1.0, 2.5), "lead": (0.0, 1.3), "lead_down": (0.0, 1.3), "near": (0.03, 1.0)}
+RANGES = {"quicken": (1.0, 2.5), "lead": (0.0, 1.3), "lead_down": (0.0, 1.3), "near": (0.03, 1.0), "hold": (1.2, 3.0)}
 SLOWED = (0.85, 0.7, 0.5)  # shares of the way from the expert's own tempo to the best one
-LIKELY = Tempo(quicken=1.45, lead=1.0, lead_down=1.0, near=0.3)  # where drives follow well
+LIKELY = Tempo(quicken=1.45, lead=1.0, lead_down=1.0, near=0.2, hold=1.6)  # where drives follow well
 FIRST = Tempo(), LIKELY  # tried before anything is proposed
 
 
@@ -108,6 +108,7 @@ class TempoSearch:
         study = optuna.create_study(sampler=sampler)
         for tempo, cost in self.trials:
             values: dict[str, Any] = {key: getattr(tempo, key) for key in RANGES}
+            values["hold"] = tempo.hold or RANGES["hold"][1]  # as far as the expert's: farthest
             study.add_trial(optuna.trial.create_trial(params=values, distributions=spaces, value=cost))
         trial = study.ask(spaces)
         return Tempo(**{key: round(value, 3) for key, value in trial.params.items()})
@@ -135,4 +136,5 @@ def _between(tempo: Tempo, share: float) -> Tempo:
         lead=share * tempo.lead,
         lead_down=share * tempo.lead_down,
         near=tempo.near,
+        hold=tempo.hold,
     )

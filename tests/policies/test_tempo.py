@@ -15,19 +15,20 @@ from genba.policies.crew import LocalCrew
 from genba.policies.recipe import SearchRecipe
 from genba.policies.tempo import Tempo, at_tempo
 from genba.policies.tempo_search import LIKELY, RANGES, TempoSearch
-from genba.robots.description import load_robot, robot_names
+from genba.robots.description import RobotDescription, load_robot, robot_names
 
 tempos = st.builds(Tempo, **{key: st.floats(*limits) for key, limits in RANGES.items()})
 Fields = dict[str, np.ndarray]
 
 
 def moment(name: str, rows: int, lag: float, seed: int = 0) -> Fields:
-    """Joints near home, sent ahead of where they are."""
+    """Joints near home, sent ahead of where they are, and fingers anywhere."""
     robot = load_robot(name)
     rng = np.random.default_rng(seed)
     joints = np.array(robot.home) + rng.uniform(-0.1, 0.1, (rows, len(robot.home)))
     error = np.concatenate([lag * rng.uniform(-1.0, 1.0, joints.shape), rng.uniform(-1.0, 1.0, (rows, 1))], axis=1)
-    return {"joint_positions": joints, "following_error": error}
+    opening = rng.uniform(min(robot.gripper.opening), max(robot.gripper.opening), (rows, 1))
+    return {"joint_positions": joints, "following_error": error, "gripper_opening": opening}
 
 
 def actions(rows: int, seed: int = 0) -> np.ndarray:
@@ -42,13 +43,15 @@ def test_the_experts_own_tempo_is_the_expert(name: str) -> None:
 
 @pytest.mark.parametrize("name", robot_names())
 @given(tempo=tempos, seed=st.integers(0, 99))
-def test_actions_stay_within_their_limits_and_the_gripper_is_left_alone(name: str, tempo: Tempo, seed: int) -> None:
+def test_actions_stay_within_their_limits_and_fingers_close_no_harder(name: str, tempo: Tempo, seed: int) -> None:
     action = actions(4, seed)
     fields = moment(name, 4, 0.05, seed)
     brisk = at_tempo(tempo, load_robot(name), fields, action, gripper=True)
     assert brisk.shape == action.shape
     assert np.abs(brisk).max() <= 1.0
-    np.testing.assert_array_equal(brisk[:, 4], action[:, 4])
+    free = fields["following_error"][:, -1] >= -load_robot(name).gripper.squeeze
+    np.testing.assert_array_equal(brisk[free, 4], action[free, 4])
+    assert (brisk[:, 4] >= action[:, 4]).all()
     # Each row by itself, as a policy will see it.
     alone = [
         at_tempo(tempo, load_robot(name), {k: v[i : i + 1] for k, v in fields.items()}, action[i : i + 1], gripper=True)
@@ -82,6 +85,29 @@ def test_what_is_under_way_is_not_asked_for_again() -> None:
     back = at_tempo(Tempo(lead=1.0), robot, fields, still, gripper=True)
     np.testing.assert_allclose(back[0, :3], [-0.18 * 2.0, 0.0, 0.0], atol=1e-5)
     assert at_tempo(Tempo(lead_down=1.0), robot, fields, still, gripper=True)[0, 0] == pytest.approx(0.0, abs=1e-12)
+
+
+def gripping(name: str) -> tuple[RobotDescription, Fields, np.ndarray]:
+    """Fingers half open, stopped by a part and sent all the way shut; and where they are, as a gripper action."""
+    robot = load_robot(name)
+    g, fields = robot.gripper, moment(name, 1, 0.0)
+    half = 0.5 * (g.open + g.closed)
+    fields["gripper_opening"][0, 0] = np.interp(half, np.linspace(g.closed, g.open, len(g.opening)), g.opening)
+    fields["following_error"][0, -1] = g.closed - half
+    return robot, fields, np.array([[0.0, 0.0, 0.0, 0.0, -1.0]])
+
+
+@pytest.mark.parametrize("name", [name for name in robot_names() if not load_robot(name).gripper.travel_time])
+def test_fingers_that_hold_are_sent_no_farther_than_holds(name: str) -> None:
+    robot, fields, shut = gripping(name)
+    g = robot.gripper
+    sent = at_tempo(Tempo(hold=1.5), robot, fields, shut, gripper=True)[0, 4]
+    beyond = 0.5 * (g.open - g.closed) * (0.0 - sent)
+    assert beyond == pytest.approx(1.5 * g.squeeze)
+    opened = at_tempo(Tempo(hold=1.5), robot, fields, -shut, gripper=True)[0, 4]
+    assert opened == 1.0
+    fields["following_error"][0, -1] = -0.9 * g.squeeze
+    assert at_tempo(Tempo(hold=1.5), robot, fields, shut, gripper=True)[0, 4] == -1.0
 
 
 @pytest.mark.slow
