@@ -25,14 +25,14 @@ def moment(robot: RobotDescription, *, beside: float, behind: float = 0.0, sent_
     """
     g = robot.gripper
     seat = np.array([0.3, 0.0, 0.02])
-    part = seat + [0.0, beside, 0.0]
+    part = seat + np.array([0.0, beside, 0.0])
     along = np.linspace(g.closed, g.open, len(g.opening))
     at, sent = np.interp([WIDTH, WIDTH + sent_by], g.opening, along)
     error = np.zeros(len(robot.home) + 1)
     error[-1] = sent - at
     facing = np.array([0.0, 1.0])
     return {
-        "tcp_position": (part + [0.0, behind, 0.005])[None],
+        "tcp_position": (part + np.array([0.0, behind, 0.005]))[None],
         "tcp_yaw": facing[None],
         "gripper_opening": np.array([[WIDTH]]),
         "following_error": error[None],
