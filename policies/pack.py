@@ -260,7 +260,7 @@ def remeasure(bundle: PolicyBundle, measured: Measured) -> PolicyBundle:
 def torch_actions(
     run: TrainingRun, features: FeatureMap, weights: State, seen: Sequence[Seen], pictures: Pictures
 ) -> NDArray[np.float32]:
-    """What the trainer's own framework answers, layer by layer in float32.
+    """What the trainer's own framework answers, layer by layer, in doubles.
 
     Args:
         run: For normalisation, activation and squash.
@@ -278,23 +278,19 @@ def torch_actions(
     if any(len(one.observation) + len(one.desired_goal) != inputs for one in seen):
         raise RefusedError(f"reference: an observation with its goal has {inputs} values by the spec")
     rows = np.array([(*one.observation, *one.desired_goal) for one in seen], dtype=np.float32)
-    if run.eyes is not None:
-        # Doubles, because the magnified differences are of estimates: what float32 rounds off would be magnified too.
-        told = _told(run.eyes, run.spec, weights, rows, pictures)
-        x = torch.from_numpy(features(told).astype(np.float32))
-    else:
-        x = torch.from_numpy(features(rows))
-    mean = torch.tensor(run.normalisation.mean, dtype=torch.float32)
-    std = torch.tensor(run.normalisation.std, dtype=torch.float32)
-    if mean.shape != x.shape[1:] or std.shape != x.shape[1:]:
+    # In doubles: what float32 rounds off a product or an estimate would be magnified by fine differences, by a small
+    # deviation and by large weights, and a reference should not be less exact than what it proves.
+    told = _told(run.eyes, run.spec, weights, rows, pictures) if run.eyes is not None else rows.astype(np.float64)
+    mean, std = np.array(run.normalisation.mean), np.array(run.normalisation.std)
+    if len(mean) != features.size or len(std) != features.size:
         raise RefusedError(f"normalisation: {len(mean)} and {len(std)} values, the features are {features.size}")
-    x = (x - mean) / std
+    x = torch.from_numpy((features(told) - mean) / std)
     last = len(run.network.layers) - 1
     for i in range(last + 1):
-        weight = torch.from_numpy(weights[f"layer{i}.weight"])
+        weight = torch.from_numpy(weights[f"layer{i}.weight"]).double()
         if weight.ndim != 2 or weight.shape[1] != x.shape[1]:
             raise RefusedError(f"network: layer {i} is {tuple(weight.shape)}, expected (?, {x.shape[1]})")
-        x = torch.nn.functional.linear(x, weight, torch.from_numpy(weights[f"layer{i}.bias"]))
+        x = torch.nn.functional.linear(x, weight, torch.from_numpy(weights[f"layer{i}.bias"]).double())
         if i < last:
             x = torch.relu(x) if run.network.activation == "relu" else torch.tanh(x)
     x = torch.tanh(x) if run.network.squash == "tanh" else torch.clamp(x, -1.0, 1.0)
