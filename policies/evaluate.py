@@ -51,6 +51,7 @@ class Evaluation:
         robot: Arm.
         tolerance: Tolerance class.
         seed: Seed of the first episode.
+        randomize: What differed between episodes: a preset, or "own" ranges.
         rate: Success rate with its interval.
         failures: Episodes in which a condition did not hold at the end, by condition.
         cycle_time: Of the successful episodes, s.
@@ -64,6 +65,7 @@ class Evaluation:
     robot: str
     tolerance: str
     seed: int
+    randomize: str
     rate: Rate
     failures: dict[str, int]
     cycle_time: Spread
@@ -84,6 +86,7 @@ class Evaluation:
             low=self.rate.low,
             high=self.rate.high,
             cycle_time=self.cycle_time.mean,
+            randomize=self.randomize,
         )
 
 
@@ -207,6 +210,7 @@ def evaluate(
         robot=manifest.robot.name,
         tolerance=manifest.task.tolerance,
         seed=seed,
+        randomize=randomize if isinstance(randomize, str) else "own",
         rate=success_rate(sum(trial.success for trial in trials), len(trials)),
         failures=dict(Counter(name for trial in trials for name in trial.failed_terms)),
         cycle_time=spread([trial.cycle_time for trial in trials if trial.success]),

@@ -171,6 +171,7 @@ class Measured:
         low: Lower end of the 95 % Wilson interval of the success rate.
         high: Upper end.
         cycle_time: Mean time to success, s.
+        randomize: What differed between episodes beside the task itself: "off", "nominal", "wide", or "own" ranges.
     """
 
     episodes: int
@@ -179,6 +180,7 @@ class Measured:
     low: float
     high: float
     cycle_time: float
+    randomize: str = "off"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

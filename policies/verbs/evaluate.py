@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         return as_json(result.to_json()), code
     cycle = result.cycle_time
     lines = [
-        f"{result.policy}: {result.task} on {result.robot}, tolerance {result.tolerance}, seeds from {result.seed}",
+        f"{result.policy}: {result.task} on {result.robot}, tolerance {result.tolerance}, "
+        f"seeds from {result.seed}, randomization {result.randomize}",
         f"success     {result.rate}",
         f"cycle time  mean {cycle.mean:.2f} s, median {cycle.p50:.2f} s, 95 % below {cycle.p95:.2f} s",
         *(f"failed by   {name}: {n}" for name, n in sorted(result.failures.items(), key=lambda item: -item[1])),

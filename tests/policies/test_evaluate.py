@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from genba.envs.randomize import Randomization
 from genba.policies.bundle import PolicyBundle
 from genba.policies.evaluate import evaluate
 from genba.robots.errors import RefusedError
@@ -26,6 +27,12 @@ def test_the_same_seeds_give_the_same_digits(proportional: PolicyBundle) -> None
     first = evaluate(proportional, 3, seed=11)
     assert evaluate(proportional, 3, seed=11) == first
     assert evaluate(proportional, 1, seed=13).trials[0] == first.trials[2]
+
+
+def test_a_card_says_what_differed_between_its_episodes(proportional: PolicyBundle) -> None:
+    assert evaluate(proportional, 1).measured().randomize == "off"
+    assert evaluate(proportional, 1, randomize="nominal").measured().randomize == "nominal"
+    assert evaluate(proportional, 1, randomize=Randomization()).measured().randomize == "own"
 
 
 def test_a_policy_that_does_nothing_fails_with_a_cause(proportional: PolicyBundle) -> None:

@@ -34,6 +34,25 @@ def test_a_shipped_policy_is_small_and_says_how_good_it_is(path: Path) -> None:
     assert manifest.robot.name in load_task(manifest.task.name).offered()
 
 
+def row(path: Path) -> str:
+    """What docs/benchmarks.md says of it: success, interval and cycle as they stand on its card."""
+    manifest = PolicyBundle.load(path).manifest
+    m, level = manifest.measured, manifest.task.level
+    assert m is not None
+    cycle = f"{m.cycle_time:.2f} s"
+    seen = ", from pictures" if manifest.eyes else ""
+    named = f"`{path.stem}`{seen}{f' ({level})' if level else ''}"
+    return (
+        f"| {named} | {manifest.task.tolerance} | {m.successes}/{m.episodes} | "
+        f"{100.0 * m.low:.1f} to {100.0 * m.high:.1f} % | {cycle} | {manifest.provenance.seconds:.0f} s |"
+    )
+
+
+def test_the_table_of_shipped_policies_is_what_their_cards_say(path: Path) -> None:
+    """When it fails: `python tests/policies/test_zoo.py` prints the table."""
+    assert row(path) in (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
 def test_a_shipped_policy_is_as_good_as_its_card_says(path: Path) -> None:
     """Fewer successes than the card's lower bound makes likely: their chance must not be below one in ten thousand."""
     bundle = PolicyBundle.load(path)
@@ -44,3 +63,7 @@ def test_a_shipped_policy_is_as_good_as_its_card_says(path: Path) -> None:
     successes = evaluate(bundle, n, seed=FIRST_SEED).rate.successes
     chance = sum(comb(n, k) * low**k * (1.0 - low) ** (n - k) for k in range(successes + 1))
     assert chance >= CHANCE, f"{successes} of {n}, the card says at least {low:.1%}"
+
+
+if __name__ == "__main__":
+    print("\n".join(row(path) for path in policy_files()))
