@@ -1,5 +1,6 @@
 """The shipped policies are what their cards say: small, whole, from a command that can be given again, and as good."""
 
+import sys
 from math import comb
 from pathlib import Path
 
@@ -66,4 +67,4 @@ def test_a_shipped_policy_is_as_good_as_its_card_says(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    print("\n".join(row(path) for path in policy_files()))
+    sys.stdout.writelines(f"{row(path)}\n" for path in policy_files())
