@@ -21,15 +21,25 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         raise RefusedError("name one policy, or --zoo for all that are shipped")
     if options.zoo and options.grid:
         raise RefusedError("--grid is of one policy: name it instead of --zoo")
+    if options.card and (options.zoo or options.grid):
+        raise RefusedError("--card is of one measurement of one policy: name its file, without --zoo and --grid")
     from ..catalogue import find_policy
 
     bundle = None if options.zoo else find_policy(options.bundle)
+    if options.card and bundle is not None and not Path(options.bundle).exists():
+        raise RefusedError(f"{options.bundle} is shipped and stays as it is; copy {bundle.source} and name the copy")
+    if options.card and bundle is not None:
+        bundle.save(options.bundle)  # the same bytes: a folder that takes none is refused before the measurement
     with closing(_options.crew(options.ray, options.workers)) as crew:
         if bundle is None:
             return _zoo(options, crew)
         if options.grid:
             return _grid(options, bundle, crew)
         result = _measure(options, bundle, crew)
+    if options.card:
+        from ..pack import remeasure
+
+        remeasure(bundle, result.measured()).save(options.bundle)
     code = int(result.rate.rate < options.at_least)
     if options.json:
         return as_json(result.to_json()), code
@@ -40,6 +50,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         f"success     {result.rate}",
         f"cycle time  mean {cycle.mean:.2f} s, median {cycle.p50:.2f} s, 95 % below {cycle.p95:.2f} s",
         *(f"failed by   {name}: {n}" for name, n in sorted(result.failures.items(), key=lambda item: -item[1])),
+        *((f"{options.bundle}: its card says so now",) if options.card else ()),
     ]
     return "\n".join(lines), code
 
@@ -113,5 +124,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     _options.trials(parser, 200)
     parser.add_argument("--randomize", default="off", help="what differs between episodes: off, nominal or wide")
     parser.add_argument("--grid", type=Path, metavar="FILE.html", help="success against noise, delay, friction, load")
+    parser.add_argument("--card", action="store_true", help="write the result on the card of the file that is measured")
     parser.add_argument("--at-least", type=float, default=0.0, metavar="RATE", help="exit 1 below this success rate")
     _options.machine(parser)

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from genba.__main__ import main
 from genba.envs.randomize import Randomization
 from genba.policies.bundle import PolicyBundle
 from genba.policies.evaluate import evaluate
@@ -33,6 +35,21 @@ def test_a_card_says_what_differed_between_its_episodes(proportional: PolicyBund
     assert evaluate(proportional, 1).measured().randomize == "off"
     assert evaluate(proportional, 1, randomize="nominal").measured().randomize == "nominal"
     assert evaluate(proportional, 1, randomize=Randomization()).measured().randomize == "own"
+
+
+def test_a_measurement_can_be_written_on_the_card_of_its_file_and_of_no_other(
+    proportional: PolicyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = proportional.save(tmp_path / "mine.genba")
+    arguments = ["evaluate", str(path), "--episodes", "2", "--seed", "3", "--workers", "0"]
+    assert main([*arguments, "--card"]) == 0
+    assert "its card says so now" in capsys.readouterr().out
+    card = PolicyBundle.load(path).manifest.measured
+    assert card == evaluate(proportional, 2, seed=3).measured()
+    assert PolicyBundle.load(path).weights.keys() == proportional.weights.keys()
+    for others in (["--zoo"], [str(path), "--grid", str(tmp_path / "grid.html")], ["TeachPoint_so101"]):
+        assert main(["evaluate", *others, "--episodes", "1", "--card"]) == 3
+    assert "--card" in capsys.readouterr().err
 
 
 def test_a_policy_that_does_nothing_fails_with_a_cause(proportional: PolicyBundle) -> None:
