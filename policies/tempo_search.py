@@ -18,8 +18,11 @@ from .tempo import Tempo
 
 RANGES = {"quicken": (1.0, 2.5), "lead": (0.0, 1.3), "lead_down": (0.0, 1.3), "near": (0.03, 1.0), "hold": (1.2, 3.0)}
 SLOWED = (0.85, 0.7, 0.5)  # shares of the way from the expert's own tempo to the best one
-LIKELY = Tempo(quicken=1.45, lead=1.0, lead_down=1.0, near=0.2, hold=1.6)  # where drives follow well
-FIRST = Tempo(), LIKELY  # tried before anything is proposed
+LIKELY = (  # where drives follow well, and where they follow best
+    Tempo(quicken=1.45, lead=1.0, lead_down=1.0, near=0.2, hold=1.6),
+    Tempo(quicken=1.7, lead=1.0, lead_down=1.0, near=0.1, hold=1.6),
+)
+FIRST = Tempo(), *LIKELY  # tried before anything is proposed
 
 
 @dataclass(slots=True, kw_only=True)

@@ -157,7 +157,7 @@ def test_a_search_finds_a_brisker_way_to_a_point(whole: TempoSearch) -> None:
     assert not whole.found.own
     own, others = whole.trials[0][1], [cost for _, cost in whole.trials[1:]]
     assert whole.trials[0][0].own
-    assert whole.trials[1][0] == LIKELY
+    assert tuple(tempo for tempo, _ in whole.trials[1:3]) == LIKELY
     assert min(others) < 0.92 * own
     assert own == pytest.approx(whole.own)
     for tempo, _ in whole.trials[1:]:
