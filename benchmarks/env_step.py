@@ -15,6 +15,7 @@ import panda_gym  # type: ignore[import-not-found]  # noqa: F401 - registers its
 from _measure import Row, Slice, cpu_per_call, medians, show
 
 from genba.envs.bullet import bullet
+from genba.envs.drives_servo import ServoDrives
 from genba.envs.env import CellEnv
 
 STEPS = 50
@@ -42,8 +43,10 @@ def bare_loop(env: CellEnv, seed: int = 0) -> Slice:
     for action in actions.astype(np.float32):
         env.step(action)
         goals.append([*env.station.admitted.joint_positions, env.station.admitted.gripper])
-    arm, client, joints = env.cell.arm, env.cell.client, env.arm._joints
-    law = env.arm._law.run
+    arm, client, joints = env.cell.arm, env.cell.client, env.arm.joints.ids
+    drives = env.arm.drives
+    assert isinstance(drives, ServoDrives)
+    law = drives.law.run
     get, put, step = bullet.getJointStates, bullet.setJointMotorControlArray, bullet.stepSimulation
     torque_control, count = bullet.TORQUE_CONTROL, round(env.dt / env.cell.physics_dt)
 

@@ -23,8 +23,9 @@ from .cell import Cell
 from .options import joints_option
 from .outlook import Outlook
 from .randomize import OFF, Draw, Randomization, preset
+from .realism import Realism
 from .senses import JobSense, PoseSense, TruthSense
-from .sim_arm import Realism, SimArm
+from .sim_arm import SimArm
 from .tasks import load_task
 from .view import Camera
 from .witness import Witness

@@ -195,9 +195,9 @@ def _carrier(cell: Cell, arm: SimArm, mount: CameraMount) -> tuple[int, Floats, 
     known = {cell.robot.base_link, *joints}
     if link not in known:
         raise UnknownNameError(f"link for camera {mount.name!r}", link, known)
-    while link not in arm.links and link in joints:
+    while link not in arm.joints.links and link in joints:
         joint = joints[link]
         step = rpy_matrix(*joint.rpy)
         turn, at = step @ turn, np.array(joint.xyz) + step @ at
         link = joint.parent
-    return arm.links.get(link, -1), turn, at
+    return arm.joints.links.get(link, -1), turn, at

@@ -22,9 +22,11 @@ from ..robots.servo import Gearbox
 from ..robots.state import Vector
 from .bullet import bullet
 from .cell import Cell
+from .drives_stepper import StepperDrives
 from .env import START_SPREAD
+from .realism import Realism
 from .senses import JobSense, PoseSense, TruthSense
-from .sim_arm import Realism, SimArm
+from .sim_arm import SimArm
 from .tasks import load_task
 from .witness import Witness
 
@@ -34,11 +36,11 @@ class _ServoArm(SimArm):
 
     def prepare(self) -> None:
         """Hold home and have something to measure."""
-        self._commanded = CommandedLaw(self._drives)
-        self._gears = Gearbox(self._drives, self.cell.physics_dt)
+        self._commanded = CommandedLaw(self.nominal)
+        self._gears = Gearbox(self.nominal, self.cell.physics_dt)
         self.reset(self.robot.home, self.robot.gripper.home)
         self._measured = [*self.robot.home, self.robot.gripper.home]
-        self._speeds = [0.0] * len(self._drives)
+        self._speeds = [0.0] * len(self.nominal)
 
     def motion(self) -> Motion:
         """What the servos' encoders see."""
@@ -46,14 +48,14 @@ class _ServoArm(SimArm):
 
     def substep(self, commands: Sequence[Command]) -> None:
         """One Bullet substep under the servos' law."""
-        cell, joints, law = self.cell, self._joints, self._commanded
+        cell, joints, law = self.cell, self.joints.ids, self._commanded
         c, arm = cell.client, cell.arm
-        fingers, n = self._fingers, len(self.robot.joints)
+        fingers, n = self.joints.fingers, len(self.robot.joints)
         states = self._joint_states()
         torques = law.torques(commands, self._measured, [s[1] for s in states])
         if fingers is not None:
             slides = bullet.getJointStates(arm, joints[n:], c)
-            fingers.drive(self._drives[n], law.duties[n], slides)
+            fingers.drive(self.nominal[n], law.duties[n], slides)
             joints, torques = joints[:n], torques[:n]
         bullet.setJointMotorControlArray(arm, joints, bullet.TORQUE_CONTROL, forces=torques, physicsClientId=c)
         cell.stepper()(c)
@@ -63,11 +65,9 @@ class _ServoArm(SimArm):
 
     def _joint_states(self) -> Sequence[Sequence[float]]:
         """Position and speed of each actuator, the crank's where it slides fingers."""
-        states: Sequence[Sequence[float]] = bullet.getJointStates(self.cell.arm, self._joints, self.cell.client)
-        if self._fingers is None:
-            return states
-        n = len(self.robot.joints)
-        return (*states[:n], self._fingers.turn(states[n:]))
+        states: Sequence[Sequence[float]] = bullet.getJointStates(self.cell.arm, self.joints.ids, self.cell.client)
+        fingers, n = self.joints.fingers, len(self.robot.joints)
+        return states if fingers is None else (*states[:n], fingers.turn(states[n:]))
 
 
 class _LedArm(SimArm):
@@ -75,20 +75,19 @@ class _LedArm(SimArm):
 
     def substep(self, joints: Sequence[float], *, shut: bool) -> None:
         """One Bullet substep, at whose end the joints are there."""
-        cell, steppers, travel, n = self.cell, self._steppers, self._travel, len(self._robot.joints)
-        if steppers is None or travel is None:
-            raise RefusedError(f"robot {self._robot.name!r} is not driven by a controller")
-        steppers.turn_to((*joints, travel.position), 1)
-        steppers.substep(1, cell.physics_dt)
-        travel.switch(shut=shut)
-        fingers = self._joints[n:]
-        self._grip(bullet.getJointStates(cell.arm, fingers, cell.client), fingers, travel.pass_time(cell.physics_dt))
-        cell.stepper()(cell.client)
+        self._led.lead(joints, shut=shut)
+
+    @property
+    def _led(self) -> StepperDrives:
+        if not isinstance(self.drives, StepperDrives):
+            raise RefusedError(f"robot {self.robot.name!r} is not driven by a controller")
+        return self.drives
 
     def motion(self) -> Motion:
         """Where its joints truly are."""
         positions, velocities = self.true_positions()
-        gripper = self._travel.position if self._travel is not None else self._robot.gripper.home
+        travel = self._led.travel
+        gripper = travel.position if travel is not None else self.robot.gripper.home
         return Motion((*positions, gripper), (*velocities, 0.0), (0.0,) * (len(positions) + 1))
 
 

@@ -185,7 +185,7 @@ def grasping(make: Make) -> Grasp:
         env = make("PickPlace", robot)
         observation, _ = env.reset(seed=seed)
         for _ in range(env.horizon):
-            fingers = [env.arm.links[link] for link in env.robot.gripper.finger_links]
+            fingers = [env.arm.joints.links[link] for link in env.robot.gripper.finger_links]
             if env.cell.touches_fingers("block", fingers) == 2:
                 break
             observation = env.step(env.expert_action(observation))[0]

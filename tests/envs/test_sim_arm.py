@@ -11,7 +11,9 @@ import pytest
 from genba.envs.bullet import bullet
 from genba.envs.cell import Cell
 from genba.envs.fold import fold_fixed_links
-from genba.envs.sim_arm import Realism, SimArm, rotor_shares
+from genba.envs.realism import Realism
+from genba.envs.rotors import rotor_shares
+from genba.envs.sim_arm import SimArm
 from genba.robots.description import RobotDescription, load_robot, robot_names
 from genba.robots.envelope import Admitted, SafetyEnvelope
 from genba.robots.gravity import Gravity
@@ -178,7 +180,7 @@ def test_every_joint_feels_the_rotor_that_its_drive_declares(name: str) -> None:
         arm = SimArm(driven)
         arm.reset(robot.home, robot.gripper.home)
         shares = rotor_shares(robot)
-        for k, (joint, (turn, _)) in enumerate(zip(arm._joints, frames[: len(robot.joints)], strict=False)):
+        for k, (joint, (turn, _)) in enumerate(zip(arm.joints.ids, frames[: len(robot.joints)], strict=False)):
             link = bullet.getLinkState(driven.arm, joint, computeForwardKinematics=1, physicsClientId=driven.client)
             principal = np.array(bullet.getMatrixFromQuaternion(link[1])).reshape(3, 3)
             axis = principal.T @ np.array([turn[2], turn[5], turn[8]])
@@ -271,7 +273,7 @@ def test_fingers_that_one_drive_moves_stay_together(name: str) -> None:
             for share in np.minimum(np.linspace(0, count / (count - 10), count), 1.0):
                 arm.write(admitted_at(robot, [*robot.home, float(now + share * (goal[-1] - now))]))
                 arm.advance(DT)
-                states = bullet.getJointStates(cell.arm, arm._joints[len(robot.joints) :], cell.client)
+                states = bullet.getJointStates(cell.arm, arm.joints.ids[len(robot.joints) :], cell.client)
                 places = [s[0] for s in states]
                 assert max(places) - min(places) < 0.002 or len(places) == 1
             assert arm.read().gripper == pytest.approx(goal[-1], abs=0.05 * abs(robot.gripper.open) + 0.01)
