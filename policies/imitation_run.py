@@ -225,7 +225,7 @@ class ImitationRun:
             started = time.monotonic()
             self._keep(self._validate(collectors))
             first = self.first_seed + 2_000_000
-            kept = collectors.collect(range(first, first + 48), actor=self._actor(), explore=recipe.explore)
+            kept = collectors.collect(range(first, first + VALIDATION), actor=self._actor(), explore=recipe.explore)
             self.seconds += time.monotonic() - started
         online.add(kept)
         for _ in range(self.improved_rounds):

@@ -161,7 +161,7 @@ def test_trials_at_the_same_time_are_those_of_one_after_another(tmp_path: Path) 
     changes = tuple(
         (f"imitation.{key}", value)
         for key, value in {
-            "demonstrations": 4, "rounds": 1, "episodes": 2, "first_updates": 50, "last_updates": 50, "batch": 32
+            "demonstrations": 24, "rounds": 1, "episodes": 2, "first_updates": 600, "last_updates": 200, "batch": 64
         }.items()
     )  # fmt: skip
     found = []

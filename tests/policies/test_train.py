@@ -42,6 +42,12 @@ TINY = Recipe(
         },
     },
 )
+# Rounds that are short and never end, so that a signal always finds one.
+BRIEF = [
+    text
+    for key in ("demonstrations=8", "episodes=8", "first_updates=400", "updates=100", "rounds=999", "sure=999")
+    for text in ("--set", f"imitation.{key}")
+]
 PATIENCE = 120.0
 posix = pytest.mark.skipif(os.name != "posix", reason="signals to a process group are POSIX")
 
@@ -229,7 +235,7 @@ sys.exit(main(sys.argv[1:]))
 @posix
 @pytest.mark.slow
 def test_a_disk_that_fills_up_ends_a_training_in_one_line(tmp_path: Path) -> None:
-    arguments = ["train", "TeachPoint", "--out", str(tmp_path / "run"), "--algo", "imitate"]
+    arguments = ["train", "TeachPoint", "--out", str(tmp_path / "run"), "--algo", "imitate", *BRIEF]
     done = subprocess.run(
         [sys.executable, "-c", SMALL, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -269,8 +275,8 @@ def _stage(out: Path) -> int:
     return int(content.get("round", -2))
 
 
-def _start(out: Path, more: Sequence[str] = ()) -> "subprocess.Popen[str]":
-    arguments = [sys.executable, "-m", "genba", "train", "TeachPoint", "--out", str(out), "--algo", "imitate", *more]
+def _start(out: Path) -> "subprocess.Popen[str]":
+    arguments = [sys.executable, "-m", "genba", "train", "TeachPoint", "--out", str(out), "--algo", "imitate", *BRIEF]
     return subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

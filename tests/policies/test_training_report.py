@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from genba.__main__ import main
+from genba.policies import imitation_run
 from genba.policies import training_report as module
 from genba.policies.crew import LocalCrew
 from genba.policies.evaluate import Trial
@@ -37,6 +38,7 @@ def test_the_first_successes_and_every_kind_of_failure_are_shown() -> None:
 @pytest.mark.slow
 def test_a_finished_run_becomes_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EPISODES", 6)
+    monkeypatch.setattr(imitation_run, "VALIDATION", 4)
     recipe = Recipe(
         algorithm="imitate",
         imitation=ImitationRecipe(
