@@ -171,7 +171,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from .drivers.senses import RemoteSense
     from .drivers.wired import bus_of
     from .policies.catalogue import find_policy
-    from .policies.progress import progress_bar
+    from .policies.pages.progress import progress_bar
     from .policies.run import PolicyRun
     from .robots.description import load_robot
     from .robots.recorder import Recorder

@@ -28,9 +28,9 @@ from stable_baselines3.common.monitor import Monitor
 
 from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
-from genba.policies.recipe_load import load_recipe
 from genba.policies.statistics import Rate, success_rate
 from genba.policies.train import train
+from genba.policies.training.recipe_load import load_recipe
 from genba.robots.description import load_robot
 
 EPISODES = 200

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from genba.envs import make_vec
-from genba.policies.collect import Collectors
-from genba.policies.crew import Crew, LocalCrew
-from genba.policies.ray_crew import RayCrew
-from genba.policies.ray_vector import RayVecEnv
+from genba.policies.crews.crew import Crew, LocalCrew
+from genba.policies.crews.ray_crew import RayCrew
+from genba.policies.crews.ray_vector import RayVecEnv
+from genba.policies.training.collect import Collectors
 
 TASKS = ("TeachPoint", "PickPlace")
 PROCESSES, EACH, STEPS, TURNS, EPISODES = 2, 16, 100, 5, 64

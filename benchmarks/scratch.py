@@ -16,13 +16,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genba.policies.crew import LocalCrew
+from genba.policies.crews.crew import LocalCrew
 from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
-from genba.policies.plot import Panel, Plot, Series
-from genba.policies.plot_file import plot_file
-from genba.policies.recipe_load import load_recipe
+from genba.policies.pages.plot import Panel, Plot, Series
+from genba.policies.pages.plot_file import plot_file
 from genba.policies.train import train
+from genba.policies.training.recipe_load import load_recipe
 from genba.robots.description import load_robot
 
 ROOT = Path(__file__).parents[1]

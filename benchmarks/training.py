@@ -14,13 +14,13 @@ from contextlib import closing
 from pathlib import Path
 
 from genba.envs.env import CellEnv
-from genba.policies.collect import Collectors
-from genba.policies.crew import LocalCrew
+from genba.policies.crews.crew import LocalCrew
 from genba.policies.evaluate import evaluate
-from genba.policies.outcome import judged
 from genba.policies.pack import pack
-from genba.policies.recipe_load import load_recipe
 from genba.policies.train import train
+from genba.policies.training.collect import Collectors
+from genba.policies.training.outcome import judged
+from genba.policies.training.recipe_load import load_recipe
 from genba.robots.description import load_robot
 
 EPISODES = 200

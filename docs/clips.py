@@ -14,7 +14,7 @@ import numpy.typing as npt
 from genba.envs.env import CellEnv
 from genba.envs.tasks import load_task, task_names
 from genba.envs.view import Camera
-from genba.policies.media import encode_clip
+from genba.policies.pages.media import encode_clip
 from genba.robots.description import RobotDescription
 
 HERE = Path(__file__).parent

@@ -7,8 +7,8 @@ import numpy as np
 
 from genba.envs.env import CellEnv
 from genba.policies.catalogue import find_policy
-from genba.policies.plot import joint_plot
-from genba.policies.report import write_report
+from genba.policies.pages.plot import joint_plot
+from genba.policies.pages.report import write_report
 from genba.robots.recorder import Recorder
 
 

@@ -8,9 +8,9 @@ from genba.drivers.arm import BenchArm
 from genba.policies.bundle import PolicyBundle
 from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
-from genba.policies.recipe_load import load_recipe
 from genba.policies.run import run_bundle
 from genba.policies.train import train
+from genba.policies.training.recipe_load import load_recipe
 from genba.robots.description import load_robot
 
 

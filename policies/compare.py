@@ -13,7 +13,7 @@ import numpy as np
 
 from ..robots.errors import RefusedError
 from .bundle import PolicyBundle
-from .crew import Crew
+from .crews.crew import Crew
 from .evaluate import Evaluation, Trial, evaluate
 from .statistics import paired_interval, sign_test
 

@@ -22,13 +22,13 @@ from ..robots.errors import BusError, RefusedError
 from .bundle import PolicyBundle
 from .catalogue import find_policy
 from .evaluate import Evaluation, evaluate
-from .media import encode_clip, encode_png
 from .pack import pack, remeasure
-from .plot import Plot, joint_plot
-from .progress import progress_bar
-from .recipe_load import load_recipe
-from .report import Clip, Picture, Section, Table, Text, write_report
+from .pages.media import encode_clip, encode_png
+from .pages.plot import Plot, joint_plot
+from .pages.progress import progress_bar
+from .pages.report import Clip, Picture, Section, Table, Text, write_report
 from .train import train
+from .training.recipe_load import load_recipe
 
 ROBOT = "so101"
 SIMULATED = 200  # episodes of each evaluation in simulation

@@ -14,7 +14,7 @@ from ..envs.env import CellEnv
 from ..envs.randomize import Randomization
 from ..robots.errors import RefusedError
 from .bundle import PolicyBundle
-from .crew import Crew, LocalCrew
+from .crews.crew import Crew, LocalCrew
 from .eyes import View
 from .manifest import Measured
 from .statistics import Rate, Spread, spread, success_rate

@@ -303,7 +303,7 @@ def _told(
     """What the network behind the eyes is told at every reference, in torch and in doubles."""
     import torch
 
-    from .eyes_torch import LearningEyes
+    from .sight.eyes_torch import LearningEyes
 
     model = LearningEyes(eyes, spec).double()
     model.load_state_dict(

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from ..envs.randomize import Randomization
 from .bundle import PolicyBundle
-from .crew import Crew
+from .crews.crew import Crew
 from .evaluate import Trial, evaluate
-from .heat import Heat, HeatRow
 from .manifest import Manifest
-from .report import write_report
+from .pages.heat import Heat, HeatRow
+from .pages.report import write_report
 from .statistics import Rate
 
 

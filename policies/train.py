@@ -11,16 +11,16 @@ from typing import Any
 from ..envs.env import CellEnv
 from ..robots.description import load_robot
 from ..robots.errors import RefusedError
-from .algorithms import FROM_DEMOS, OURS
-from .crew import Crew, LocalCrew
-from .imitation_run import ImitationRun
-from .outcome import Outcome
-from .recipe import Recipe
-from .recipe_load import load_recipe
-from .run_folder import RunFolder, Watch
-from .scratch_run import ScratchRun
-from .sight_run import SightRun
-from .tempo import Tempo
+from .crews.crew import Crew, LocalCrew
+from .sight.sight_run import SightRun
+from .training.algorithms import FROM_DEMOS, OURS
+from .training.imitation_run import ImitationRun
+from .training.outcome import Outcome
+from .training.recipe import Recipe
+from .training.recipe_load import load_recipe
+from .training.run_folder import RunFolder, Watch
+from .training.scratch_run import ScratchRun
+from .training.tempo import Tempo
 
 
 def train(

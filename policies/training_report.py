@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from .bundle import PolicyBundle
-from .checkpoint import load_checkpoint
-from .crew import Crew
+from .crews.crew import Crew
 from .evaluate import Evaluation, Trial, evaluate, make_env
-from .media import Pixels, encode_clip, encode_gif
-from .outcome import BEFORE
 from .pack import pack
-from .plot import Panel, Plot, Series
-from .report import Clip, Section, Table, Text, write_report
-from .run_folder import show_clip
+from .pages.media import Pixels, encode_clip, encode_gif
+from .pages.plot import Panel, Plot, Series
+from .pages.report import Clip, Section, Table, Text, write_report
+from .training.checkpoint import load_checkpoint
+from .training.outcome import BEFORE
+from .training.run_folder import show_clip
 
 EPISODES = 100
 SUCCESSES = 5

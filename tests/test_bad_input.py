@@ -309,7 +309,7 @@ def test_resume_without_a_checkpoint(tmp_path: Path, capsys: Shown) -> None:
 @pytest.fixture
 def begun(tmp_path: Path) -> Path:
     """A folder in which a training has begun."""
-    from genba.policies.checkpoint import save_checkpoint
+    from genba.policies.training.checkpoint import save_checkpoint
 
     identity = {"task": "TeachPoint", "robot": "so101", "seed": 0, "algo": "imitate"}
     save_checkpoint(tmp_path / "checkpoint.pt", {"identity": identity, "begun": False})

@@ -11,10 +11,10 @@ from typing import Any
 
 from ...envs.env import CellEnv
 from ...robots.errors import RefusedError
-from ..collect import close_cells, jobs_of
-from ..crew import Crew
-from ..outcome import SEED_BLOCK, VALIDATION_SEEDS
+from ..crews.crew import Crew
 from ..statistics import Rate, success_rate
+from ..training.collect import close_cells, jobs_of
+from ..training.outcome import SEED_BLOCK, VALIDATION_SEEDS
 from .columns import columns_of
 from .identity import identity_of
 from .pieces import Pieces

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ...envs.env import CellEnv
 from ...robots.errors import RefusedError
 from ...robots.strict import build, load_json
-from ..collect import Trajectory
+from ..training.collect import Trajectory
 from .columns import ACHIEVED, ACTION, GOAL, LABEL, STATE, WHOLE_STATE
 from .identity import FORMAT, Identity, check_fits, checksum
 from .parquet import array_of, column_names, read_table

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...envs.env import CellEnv
 from ...robots.observation import Observation
-from ..collect import Job, Lane, run_lanes
+from ..training.collect import Job, Lane, run_lanes
 from .columns import ACHIEVED, ACTION, GOAL, IMAGES, LABEL, PICTURE, STATE, WHOLE_STATE, picture_names
 
 LEVELS = 256  # of brightness

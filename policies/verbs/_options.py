@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ...robots.errors import RefusedError
 
 if TYPE_CHECKING:
-    from ..crew import Crew
+    from ..crews.crew import Crew
 
 MAX_SEED = 1_000_000  # seeds of episodes are a block of ten million per seed, and a layout takes 64 bits
 
@@ -73,11 +73,11 @@ def crew(ray: str | None, workers: int | None = None) -> "Crew":
         RefusedError: If both were given.
     """
     if ray is None:
-        from ..crew import LocalCrew
+        from ..crews.crew import LocalCrew
 
         return LocalCrew(workers)
     if workers is not None:
         raise RefusedError("--workers does nothing with --ray, which uses every processor of the cluster")
-    from ..ray_crew import RayCrew
+    from ..crews.ray_crew import RayCrew
 
     return RayCrew(ray)

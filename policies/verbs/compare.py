@@ -11,7 +11,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Compare two policies on the same seeds, with a paired test."""
     from ..catalogue import find_policy
     from ..compare import compare
-    from ..progress import progress_bar
+    from ..pages.progress import progress_bar
 
     first, second = find_policy(options.first), find_policy(options.second)
     with (

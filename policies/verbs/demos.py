@@ -14,7 +14,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from ...envs.tasks import load_task
     from ...robots.description import load_robot
     from ..demonstrations.make import make
-    from ..progress import progress_bar
+    from ..pages.progress import progress_bar
 
     load_task(options.task)
     load_robot(options.robot)

@@ -11,7 +11,7 @@ from . import _options
 
 if TYPE_CHECKING:
     from ..bundle import PolicyBundle
-    from ..crew import Crew
+    from ..crews.crew import Crew
     from ..evaluate import Evaluation
 
 
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
 
 def _measure(options: argparse.Namespace, bundle: "PolicyBundle", crew: "Crew") -> "Evaluation":
     from ..evaluate import Trial, evaluate
-    from ..progress import progress_bar
+    from ..pages.progress import progress_bar
 
     done = 0
     with progress_bar(options.episodes, f"evaluate {bundle.name}", quiet=options.json) as advance:
@@ -99,7 +99,7 @@ def _zoo(options: argparse.Namespace, crew: "Crew") -> tuple[str, int]:
 
 def _grid(options: argparse.Namespace, bundle: "PolicyBundle", crew: "Crew") -> tuple[str, int]:
     """Success over the grid of troubles, as a table and as a page with a heat map."""
-    from ..progress import progress_bar
+    from ..pages.progress import progress_bar
     from ..robustness import fields, measure, write_grid
 
     if options.randomize != "off":

@@ -28,8 +28,8 @@ def make(folder: Path, workers: int | None, *, quiet: bool) -> "tuple[Path, Eval
         workers: Processes; one per processor if not given.
         quiet: Show no progress.
     """
-    from ..crew import LocalCrew
-    from ..progress import progress_bar
+    from ..crews.crew import LocalCrew
+    from ..pages.progress import progress_bar
     from ..training_report import steps, training_report
 
     with closing(LocalCrew(workers)) as crew, progress_bar(steps(), "report", quiet=quiet) as advance:

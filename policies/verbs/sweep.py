@@ -12,15 +12,15 @@ from . import _options
 from .train import StoppedError
 
 if TYPE_CHECKING:
-    from ..sweep_trial import TrialResult
+    from ..sweeps.sweep_trial import TrialResult
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Search for the best recipe: many trainings, each resumable, with Optuna."""
     from ...envs.tasks import load_task
     from ...robots.description import load_robot
-    from ..recipe_load import parse_change
-    from ..sweep_space import parse_axis
+    from ..sweeps.sweep_space import parse_axis
+    from ..training.recipe_load import parse_change
 
     load_task(options.task)
     load_robot(options.robot)
@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     changes = [parse_change(text) for text in options.set]
     if options.algorithm:
         changes.append(("algorithm", options.algorithm))
-    from ..progress import progress_bar
-    from ..sweep import Plan, Sweep
+    from ..pages.progress import progress_bar
+    from ..sweeps.sweep import Plan, Sweep
 
     plan = Plan(
         task=options.task,

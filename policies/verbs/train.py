@@ -14,14 +14,14 @@ from .report import make
 
 if TYPE_CHECKING:
     from ...robots.description import RobotDescription
-    from ..recipe import Recipe
+    from ..training.recipe import Recipe
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Train a policy in simulation, with checkpoints and TensorBoard logs."""
     from ...envs.tasks import load_task
     from ...robots.description import load_robot
-    from ..recipe_load import load_recipe, parse_change
+    from ..training.recipe_load import load_recipe, parse_change
 
     load_task(options.task)
     robot = load_robot(options.robot)
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
 
 def _check_left_to_demos(options: argparse.Namespace, recipe: "Recipe", robot: "RobotDescription") -> None:
     """Refuse a recipe that asks for other demonstrations than those of the dataset."""
-    from ..recipe_load import load_recipe
+    from ..training.recipe_load import load_recipe
 
     own = load_recipe(options.task, robot).imitation
     for key in ("demonstrations", "noise"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from genba.envs.env import CellEnv
-from genba.policies.crew import LocalCrew
+from genba.policies.crews.crew import LocalCrew
 from genba.policies.demonstrations.columns import columns_of
 from genba.policies.demonstrations.make import make
 from genba.policies.demonstrations.read import read

@@ -13,9 +13,9 @@ from genba.__main__ import main
 from genba.policies.bundle import PolicyBundle
 from genba.policies.catalogue import find_policy
 from genba.policies.compare import compare
-from genba.policies.crew import LocalCrew
+from genba.policies.crews.crew import LocalCrew
 from genba.policies.evaluate import evaluate
-from genba.policies.heat import Heat, HeatRow, heat_html
+from genba.policies.pages.heat import Heat, HeatRow, heat_html
 from genba.policies.robustness import TROUBLES, fields
 from genba.policies.statistics import paired_interval, sign_test
 from genba.robots.errors import RefusedError

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from genba.policies.crew import LocalCrew, postponed
+from genba.policies.crews.crew import LocalCrew, postponed
 
 
 def test_a_crew_can_be_let_go_in_the_middle_of_its_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,19 +18,19 @@ import pytest
 from genba.__main__ import main
 from genba.envs.env import CellEnv
 from genba.envs.tasks import load_task, task_names
-from genba.policies import imitation_run
-from genba.policies.checkpoint import load_checkpoint
-from genba.policies.collect import Collectors, Trajectory
-from genba.policies.crew import LocalCrew
+from genba.policies.crews.crew import LocalCrew
 from genba.policies.demonstrations.columns import columns_of
 from genba.policies.demonstrations.make import Made, make
 from genba.policies.demonstrations.parquet import array_of, read_table
 from genba.policies.demonstrations.read import read
 from genba.policies.demonstrations.summary import summarise, summarise_pictures
-from genba.policies.outcome import SEED_BLOCK
 from genba.policies.pack import pack
-from genba.policies.recipe import ImitationRecipe, Nets, Recipe
 from genba.policies.train import train
+from genba.policies.training import imitation_run
+from genba.policies.training.checkpoint import load_checkpoint
+from genba.policies.training.collect import Collectors, Trajectory
+from genba.policies.training.outcome import SEED_BLOCK
+from genba.policies.training.recipe import ImitationRecipe, Nets, Recipe
 from genba.robots.errors import RefusedError
 
 EPISODES, NOISE, SEED = 20, 0.2, 3  # jobs of 8 + 2 and 8 + 2
@@ -142,7 +142,7 @@ def test_who_collects_and_how_often_it_is_begun_changes_no_byte(dataset: Path, t
 def test_a_killed_run_leaves_nothing_that_loads_and_goes_on(dataset: Path, tmp_path: Path, env: CellEnv) -> None:
     out = tmp_path / "killed"
     program = (
-        "import os; from pathlib import Path; from genba.policies.crew import LocalCrew;"
+        "import os; from pathlib import Path; from genba.policies.crews.crew import LocalCrew;"
         "from genba.policies.demonstrations.make import make; seen = []\n"
         "def end(success):\n"
         "    seen.append(success)\n"

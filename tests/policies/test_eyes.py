@@ -21,10 +21,10 @@ from genba.policies.archive import MANIFEST, PICTURES
 from genba.policies.bundle import PolicyBundle
 from genba.policies.eyes import Convolution, Estimate, Eyes, View
 from genba.policies.eyes_numpy import Sight
-from genba.policies.eyes_torch import LearningEyes
 from genba.policies.manifest import picture_name
 from genba.policies.pack import TrainingRun, assemble
 from genba.policies.run import run_bundle
+from genba.policies.sight.eyes_torch import LearningEyes
 from genba.robots.description import load_robot
 from genba.robots.errors import RefusedError, SafetyError
 from genba.robots.observation import Field, ObservationSpec

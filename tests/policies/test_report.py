@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genba.policies import media, report
-from genba.policies.media import encode_clip, encode_png, media_type
-from genba.policies.plot import MAX_POINTS, Panel, Plot, Series, joint_plot, plot_html
-from genba.policies.plot_file import plot_file
-from genba.policies.report import Clip, Picture, Section, Table, Text, render_report, write_report
+from genba.policies.pages import media, report
+from genba.policies.pages.media import encode_clip, encode_png, media_type
+from genba.policies.pages.plot import MAX_POINTS, Panel, Plot, Series, joint_plot, plot_html
+from genba.policies.pages.plot_file import plot_file
+from genba.policies.pages.report import Clip, Picture, Section, Table, Text, render_report, write_report
 from genba.robots.errors import RefusedError
 
 HOSTILE = """<script>alert('1')</script> & "quoted" onload="x" ]]> --> `<b>` \x00\x1b[31m\ud800 </style></section>"""
@@ -279,7 +279,7 @@ def test_frames_that_are_no_clip_are_refused(bad: list[np.ndarray], fps: float) 
 
 def test_report_needs_no_opencv() -> None:
     code = (
-        "import sys; from pathlib import Path; from genba.policies import media, report\n"
+        "import sys; from pathlib import Path; from genba.policies.pages import media, report\n"
         "import numpy as np; png = media.encode_png(np.zeros((4, 4, 3), np.uint8))\n"
         "report.render_report(title='t', intro='i', sections=[report.Picture(title='p', data=png)])\n"
         "assert 'cv2' not in sys.modules and 'torch' not in sys.modules and 'pybullet' not in sys.modules"

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from genba.envs.env import CellEnv
-from genba.policies import checkpoint, sight_run
-from genba.policies.crew import LocalCrew
+from genba.policies.crews.crew import LocalCrew
 from genba.policies.evaluate import evaluate
 from genba.policies.pack import pack
-from genba.policies.recipe import ImitationRecipe, Nets, Recipe, SightRecipe
-from genba.policies.recipe_load import load_recipe
+from genba.policies.sight import sight_run
 from genba.policies.train import train
+from genba.policies.training import checkpoint
+from genba.policies.training.recipe import ImitationRecipe, Nets, Recipe, SightRecipe
+from genba.policies.training.recipe_load import load_recipe
 from genba.robots.description import load_robot
 from genba.robots.errors import RefusedError
 

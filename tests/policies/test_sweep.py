@@ -10,12 +10,12 @@ import pytest
 pytest.importorskip("optuna")
 
 from genba.__main__ import main
-from genba.policies import sweep as sweeping
-from genba.policies.crew import LocalCrew
-from genba.policies.recipe_load import load_recipe
-from genba.policies.sweep import Plan, Sweep
-from genba.policies.sweep_space import Choice, Span, parse_axis
-from genba.policies.sweep_trial import TrialJob, TrialResult, Worse, _Watch, score
+from genba.policies.crews.crew import LocalCrew
+from genba.policies.sweeps import sweep as sweeping
+from genba.policies.sweeps.sweep import Plan, Sweep
+from genba.policies.sweeps.sweep_space import Choice, Span, parse_axis
+from genba.policies.sweeps.sweep_trial import TrialJob, TrialResult, Worse, _Watch, score
+from genba.policies.training.recipe_load import load_recipe
 from genba.robots.description import load_robot
 from genba.robots.errors import RefusedError
 

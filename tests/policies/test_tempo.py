@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genba.envs.env import CellEnv
-from genba.policies import tempo_search
-from genba.policies.collect import Collectors, Trajectory
-from genba.policies.crew import LocalCrew
-from genba.policies.recipe import SearchRecipe
-from genba.policies.tempo import Tempo, at_tempo
-from genba.policies.tempo_search import LIKELY, RANGES, TempoSearch
+from genba.policies.crews.crew import LocalCrew
+from genba.policies.training import tempo_search
+from genba.policies.training.collect import Collectors, Trajectory
+from genba.policies.training.recipe import SearchRecipe
+from genba.policies.training.tempo import Tempo, at_tempo
+from genba.policies.training.tempo_search import LIKELY, RANGES, TempoSearch
 from genba.robots.description import RobotDescription, load_robot, robot_names
 
 tempos = st.builds(Tempo, **{key: st.floats(*limits) for key, limits in RANGES.items()})

@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 import torch as th
 
-from genba.policies import checkpoint, crew, imitation_run, scratch_run
-from genba.policies.algorithms import LIBRARY
-from genba.policies.checkpoint import load_checkpoint, save_checkpoint
-from genba.policies.collect import Collectors
-from genba.policies.crew import LocalCrew
-from genba.policies.recipe import ImitationRecipe, ImprovementRecipe, Nets, Recipe, ScratchRecipe, SearchRecipe
+from genba.policies.crews import crew
+from genba.policies.crews.crew import LocalCrew
 from genba.policies.train import Outcome, train
+from genba.policies.training import checkpoint, imitation_run, scratch_run
+from genba.policies.training.algorithms import LIBRARY
+from genba.policies.training.checkpoint import load_checkpoint, save_checkpoint
+from genba.policies.training.collect import Collectors
+from genba.policies.training.recipe import ImitationRecipe, ImprovementRecipe, Nets, Recipe, ScratchRecipe, SearchRecipe
 from genba.robots.errors import RefusedError
 
 TINY = Recipe(
@@ -115,8 +116,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, place: str, count: int) -> None:
     """Press Ctrl-C when `place` is reached for the `count`-th time."""
-    from genba.policies import imitate
-    from genba.policies.improve import Improvement
+    from genba.policies.training import imitate
+    from genba.policies.training.improve import Improvement
 
     owner, name = {
         "collect": (Collectors, "collect"),

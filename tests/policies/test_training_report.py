@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from genba.__main__ import main
-from genba.policies import imitation_run
 from genba.policies import training_report as module
-from genba.policies.crew import LocalCrew
+from genba.policies.crews.crew import LocalCrew
 from genba.policies.evaluate import Trial
-from genba.policies.media import encode_gif
 from genba.policies.pack import pack
-from genba.policies.recipe import ImitationRecipe, Recipe
+from genba.policies.pages.media import encode_gif
 from genba.policies.train import train
+from genba.policies.training import imitation_run
+from genba.policies.training.recipe import ImitationRecipe, Recipe
 from genba.policies.training_report import chosen, training_report
 from genba.robots.errors import RefusedError
 

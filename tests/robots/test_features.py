@@ -48,7 +48,7 @@ def test_difference_and_field_are_exact(x: list[float]) -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_torch_computes_the_same(seed: int) -> None:
     torch = pytest.importorskip("torch")
-    from genba.policies.actor import Features
+    from genba.policies.training.actor import Features
 
     features = FeatureMap.from_spec(
         SPEC,

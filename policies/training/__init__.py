@@ -1,0 +1,1 @@
+"""How a policy learns: recipes, algorithms, and runs that can be killed and resumed."""
