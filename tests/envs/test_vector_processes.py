@@ -79,7 +79,8 @@ def test_ctrl_c_at_any_moment_leaves_the_cells_whole(vec: MakeVec) -> None:
     wanted = mine.reset(), mine.step(actions)[:3]
 
     def go_on_for_ever(press_after: float) -> None:
-        signal.setitimer(signal.ITIMER_REAL, press_after)
+        # Python drops what is raised in a callback of its garbage collector, so a person would press again.
+        signal.setitimer(signal.ITIMER_REAL, press_after, 5.0)
         while True:
             mine.step(actions)
             mine.env_method("echo", bytes(2_500_000), indices=0)
@@ -89,9 +90,11 @@ def test_ctrl_c_at_any_moment_leaves_the_cells_whole(vec: MakeVec) -> None:
         for press_after in np.random.default_rng(0).uniform(1e-5, 4e-3, 150):
             with pytest.raises(KeyboardInterrupt):
                 go_on_for_ever(press_after)
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
             mine.seed(1)
             same((mine.reset(), mine.step(actions)[:3]), wanted)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
 
 
