@@ -1,9 +1,11 @@
 """What a Ray cluster costs a step: cells in two actors against cells in two workers, and whole episodes by either.
 
-The whole machine is the cluster. Rates are medians over turns that alternate, so that a busy machine is unjust to both.
+The whole machine is the cluster; `python benchmarks/scaling.py 48` gives each process 48 cells. Rates are medians over
+turns that alternate, so that a busy machine is unjust to both.
 """
 
 import statistics
+import sys
 import time
 from contextlib import closing
 from typing import Any
@@ -17,7 +19,8 @@ from genba.policies.crews.ray_vector import RayVecEnv
 from genba.policies.training.collect import Collectors
 
 TASKS = ("TeachPoint", "PickPlace")
-PROCESSES, EACH, STEPS, TURNS, EPISODES = 2, 16, 100, 5, 64
+PROCESSES, STEPS, TURNS, EPISODES = 2, 100, 5, 64
+EACH = int(sys.argv[1]) if len(sys.argv) > 1 else 16  # cells of a process
 
 
 def steps_per_second(cells: Any) -> float:
