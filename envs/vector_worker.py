@@ -16,7 +16,6 @@ import mmap
 import os
 import subprocess
 import sys
-import traceback
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.reduction import ForkingPickler
@@ -27,6 +26,7 @@ import numpy as np
 
 from ..robots.errors import GenbaError
 from .vector_cells import Block, Cells, Packer, Space, row
+from .vector_errors import raised, told
 
 MAILBOX = 1 << 20  # bytes; what is never written is never taken from the machine
 HEADER = 64  # bytes of a mailbox before its body
@@ -148,10 +148,7 @@ class Worker:
                 content += self._body[: min(size - len(content), room)]
         found = ForkingPickler.loads(content)
         if failed:
-            kind, text, trace = found
-            error = _kin(kind, text)
-            error.add_note(f"in worker {self._number}:\n{trace}")
-            raise error
+            raise raised(found, f"worker {self._number}")
         return found
 
     def _put(self, word: int, piece: bytes, offset: int) -> None:
@@ -195,18 +192,6 @@ class Worker:
         self._header = self._body = memoryview(b"")  # the memory goes with its last view
 
 
-def _kin(kind: type[Exception], text: str) -> GenbaError:
-    """An error of some kind that is a GenbaError, too."""
-    both: Any = kind
-    if kind is Exception:
-        both = GenbaError
-    elif not issubclass(kind, GenbaError):
-        both = type(kind.__name__, (GenbaError, kind), {})
-    found: GenbaError = both.__new__(both, text)
-    found.args = (text,)
-    return found
-
-
 def serve(number: int, memory: int, bell: int, back: int) -> None:
     """Answer until the bell's other end is closed: the whole life of a worker.
 
@@ -248,8 +233,7 @@ def _answer(cells: Cells, request: bytearray | None, pack: Packer) -> tuple[byte
         name, args = ForkingPickler.loads(request) if request else ("step", ())
         return pack(getattr(cells, name)(*args)), False
     except Exception as error:
-        kind = next(c for c in type(error).__mro__ if issubclass(c, GenbaError) or c.__module__ == "builtins")
-        return pack((kind, str(error), traceback.format_exc())), True
+        return pack(told(error)), True
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ because arrays that Ray unpacks lie in memory that nobody may write to.
 
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 
 # What multiprocessing itself sends between the processes of one program; nothing here reads a file.
 from multiprocessing.reduction import ForkingPickler
@@ -15,6 +16,8 @@ import numpy as np
 
 from ... import __version__
 from ...envs.vector_cells import Block, Cells, Packer, row
+from ...envs.vector_errors import told
+from .ray_line import Door, Way
 
 SHARE = 0.5  # of a processor, for an actor of either kind: those with cells wait while those with jobs work
 TRIES = 4  # actors that may be lost over one thing to do
@@ -52,13 +55,34 @@ class Stable:
         self._block: Block = np.zeros(0, [("done", np.bool_)])
 
     def work(self, request: bytes) -> bytes:
-        """Do what is asked; the answer holds what `Cells` says and the rows as they are then."""
-        name, args = ForkingPickler.loads(request)
-        said = getattr(self._cells, name)(*args)
-        if name == "build":
-            self._block = np.zeros(len(self._cells.envs), row(*said[:2]))
-            self._cells.attach(self._block)
-        return self._pack((said, self._block.tobytes()))
+        """Do what is asked; an error is an answer, too.
+
+        Returns:
+            Packed: whether it went wrong, what `Cells` says or what is told of the error, and the rows as they are now.
+        """
+        try:
+            name, args = ForkingPickler.loads(request)
+            said = getattr(self._cells, name)(*args)
+            if name == "build":
+                self._block = np.zeros(len(self._cells.envs), row(*said[:2]))
+                self._cells.attach(self._block)
+            return self._pack((False, said, self._block.tobytes()))
+        except Exception as error:
+            return self._pack((True, told(error), b""))
+
+    def door(self) -> Way:
+        """Make ready for a connection; `serve` takes it."""
+        self._door = Door()
+        return self._door.way
+
+    def serve(self, patience: float) -> None:
+        """Work for who comes by the connection until it ends, or give up when nobody comes for so many seconds."""
+        pipe = self._door.wait(patience)
+        if pipe is None:
+            return
+        with pipe, suppress(EOFError, OSError):
+            while True:
+                pipe.send_bytes(self.work(pipe.recv_bytes()))
 
 
 def packed(thing: Any) -> bytes:

@@ -11,7 +11,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is import
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a default that will change
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayTaskError
 
 from ...robots.errors import RefusedError
 from .crew import CrewError, postponed
@@ -78,7 +78,7 @@ def cause_of(error: RayTaskError) -> BaseException:
     return cause if isinstance(cause, Exception) else CrewError(f"an actor failed: {_first(error)}")
 
 
-def words_of(error: RayError) -> str:
+def words_of(error: Exception) -> str:
     """Why an actor is lost, in one line."""
     return _first(error)
 

@@ -1,7 +1,7 @@
 """Cells in the actors of a Ray cluster as one vector environment: `CellVecEnv`, whose chunks are far away.
 
-A call to an actor takes about a millisecond, however much it does, so an actor should have 16 cells or more. One that
-is lost is replaced: the episodes of its cells are discarded, which the learner sees as truncated, and others begin.
+They are built by a call through Ray, and asked over a connection of their own (`ray_called.py`). An actor that is
+lost is replaced: the episodes of its cells are discarded, which the learner sees as truncated, and others begin.
 """
 
 import logging
@@ -12,15 +12,15 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
-import ray
 from gymnasium.envs.registration import EnvSpec
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from ...envs.vector import CellVecEnv
 from ...envs.vector_cells import Block, Info, Packer, Space, row
+from ...envs.vector_errors import raised
 from .crew import CrewError
-from .ray_actors import PATIENCE_S, TRIES, Stable, hire
-from .ray_session import cause_of, words_of
+from .ray_actors import PATIENCE_S, TRIES
+from .ray_called import LOST, Called
+from .ray_session import words_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class FarChunk:
         self._seeds: list[int | None] = [None] * count
         self._losses = 0
         self._due: tuple[Any, Block] | None = None  # what the next step says instead of stepping
-        self._hire()
+        self._actor = Called()
 
     def attach(self, block: Block) -> None:
         """Keep these rows as the actor's are."""
@@ -58,7 +58,9 @@ class FarChunk:
             self._due = None
             self._seeds = [old if new is None else new for new, old in zip(args[0], self._seeds, strict=True)]
         self._asked = name, args
-        self._ref = None if name == "step" and self._due else self._send(name, args)
+        self._waits = name != "step" or self._due is None
+        if self._waits:
+            self._send(name, args)
 
     def answer(self) -> Any:
         """Wait for what was asked.
@@ -67,10 +69,10 @@ class FarChunk:
             CrewError: If nobody takes a lost actor's place.
         """
         name, args = self._asked
-        if self._ref is not None:
+        if self._waits:
             try:
-                said, rows = self._receive(self._ref, PATIENCE_S if name == "build" else None)
-            except RayError as error:
+                said, rows = self._receive(PATIENCE_S if name == "build" else None)
+            except LOST as error:
                 logger.warning("%d cells are lost, their episodes are discarded: %s", self.count, words_of(error))
                 said, rows = self._replace(name, args)
         if name == "step" and self._due:
@@ -83,44 +85,41 @@ class FarChunk:
 
     def leave(self) -> None:
         """End the actor."""
-        if ray.is_initialized():
-            ray.kill(self._actor)
+        self._actor.end()
 
     def close(self) -> None:
         """Nothing is left after `leave`."""
 
-    def _hire(self) -> None:
-        self._actor = hire(Stable)
+    def _send(self, name: str, args: tuple[Any, ...]) -> None:
+        self._actor.send(self._pack((name, args)))
 
-    def _send(self, name: str, args: tuple[Any, ...]) -> Any:
-        return self._actor.work.remote(self._pack((name, args)))
-
-    def _receive(self, ref: Any, patience: float | None = PATIENCE_S) -> tuple[Any, Block]:
-        try:
-            said, rows = ForkingPickler.loads(ray.get(ref, timeout=patience))
-        except RayTaskError as error:
-            raise cause_of(error) from None
-        except GetTimeoutError as error:
-            raise CrewError(f"the cluster gave no processor within {patience:.0f} s; see `ray status`") from error
+    def _receive(self, patience: float | None = PATIENCE_S) -> tuple[Any, Block]:
+        wrong, said, rows = ForkingPickler.loads(self._actor.receive(patience))
+        if wrong:
+            raise raised(said, "an actor")
         return said, np.frombuffer(rows, self._block.dtype) if len(self._block) else self._block
+
+    def _done(self, name: str, *args: Any) -> tuple[Any, Block]:
+        self._send(name, args)
+        return self._receive()
 
     def _replace(self, name: str, args: tuple[Any, ...]) -> tuple[Any, Block]:
         """Let a new actor take over, and answer for it; new episodes make the next step a truncation."""
         for _ in range(TRIES):
             self._losses += 1
-            self._hire()
+            self._actor = self._actor.successor()
             try:
-                answer = self._receive(self._send("build", self._built))
+                answer = self._done("build", *self._built)
                 for change in self._changes:
-                    self._receive(self._send("put", change))
+                    self._done("put", *change)
                 if name == "build":
                     return answer
                 if name != "reset":
-                    infos, rows = self._receive(self._send("reset", (self._other_seeds(), [{}] * self.count)))
+                    infos, rows = self._done("reset", self._other_seeds(), [{}] * self.count)
                     self._due = self._truncated(infos, rows)
                 if name != "step":
-                    answer = self._receive(self._send(name, args))
-            except RayError as error:
+                    answer = self._done(name, *args)
+            except LOST as error:
                 logger.warning("another is lost: %s", words_of(error))
                 continue
             return answer

@@ -4,7 +4,9 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from multiprocessing import AuthenticationError
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ray.cluster_utils import Cluster
 from genba.__main__ import main
 from genba.envs import make_vec
 from genba.policies.bundle import PolicyBundle
+from genba.policies.crews import ray_line
 from genba.policies.crews.crew import CrewError, LocalCrew
 from genba.policies.crews.ray_crew import RayCrew
 from genba.policies.crews.ray_vector import RayVecEnv
@@ -175,6 +178,74 @@ def test_cells_in_actors_are_cells_of_this_machine(crew: RayCrew) -> None:
             far.env_method("nonsense")
 
 
+@pytest.fixture
+def two(crew: RayCrew) -> Iterator[RayVecEnv]:
+    """Four cells in two actors, in the middle of their episodes."""
+    with closing(RayVecEnv("TeachPoint", 4, 2, seed=3, options={"robot": "so101"})) as cells:
+        cells.reset()
+        yield cells
+
+
+def still(cells: Any) -> np.ndarray:
+    """Actions that ask for nothing."""
+    return np.zeros((cells.num_envs, *cells.action_space.shape), np.float32)
+
+
+def test_cells_that_no_connection_reaches_are_asked_through_ray(
+    crew: RayCrew, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def closed(address: tuple[str, int], timeout: float) -> socket.socket:
+        raise TimeoutError("a firewall")
+
+    with closing(RayVecEnv("TeachPoint", 2, 1, seed=3, options={"robot": "so101"})) as cells:
+        direct = rows(cells, 3)
+    monkeypatch.setattr(ray_line.socket, "create_connection", closed)
+    monkeypatch.setattr(ray_line, "KNOCK_S", 0.0)  # nor does the actor wait
+    with closing(RayVecEnv("TeachPoint", 2, 1, seed=3, options={"robot": "so101"})) as cells:
+        np.testing.assert_equal(rows(cells, 3), direct)
+        assert cells._crews[0]._actor._line is None
+    assert caplog.text.count("asked through Ray") == 1
+
+
+def test_nobody_without_the_key_is_heard() -> None:
+    door = ray_line.Door()
+    host, port, key = door.way
+    with ThreadPoolExecutor(1) as other:
+        visitor = other.submit(door.wait, 10.0)
+        with socket.create_connection((host, port)) as stranger, pytest.raises(AuthenticationError):
+            ray_line._proven(stranger, b"another key", first=False)
+        with socket.create_connection((host, port)) as mute:
+            mute.shutdown(socket.SHUT_WR)
+        with ray_line._proven(socket.create_connection((host, port)), key, first=False) as mine:
+            mine.send_bytes(b"me")
+            with visitor.result() as theirs:
+                assert theirs.recv_bytes() == b"me"
+
+
+def test_a_lost_connection_is_a_lost_actor(two: RayVecEnv) -> None:
+    two._crews[0]._actor._line._pipe.close()
+    _, _, dones, infos = two.step(still(two))
+    assert dones.tolist() == [True, True, False, False]
+    assert infos[0]["lost"]
+    assert not two.step(still(two))[2].any()
+
+
+def test_ctrl_c_between_question_and_answer_does_no_harm(two: RayVecEnv) -> None:
+    two.step_async(still(two))
+    with closing(make_vec("TeachPoint", 4, seed=3, robot="so101")) as here:
+        expected = here.reset()
+        here.step(still(here))
+        expected = here.step(still(here))[0]
+    two._stepping = False  # as if Ctrl-C had come before the answer
+    np.testing.assert_equal(two.step(still(two))[0], expected)
+
+
+def test_what_goes_wrong_in_a_cell_is_raised_here_and_nothing_is_lost(two: RayVecEnv) -> None:
+    with pytest.raises(RefusedError):
+        two.env_method("reset", options={"nonsense": 1}, indices=[3])
+    assert not two.step(still(two))[2].any()
+
+
 def kill(actor: Any) -> None:
     """Kill an actor; it may still answer what was asked of it before that came through."""
     ray.kill(actor)
@@ -189,7 +260,7 @@ def test_the_episodes_of_a_killed_actor_are_cut_off_and_the_run_goes_on(crew: Ra
         actions = np.zeros((4, *cells.action_space.shape), np.float32)  # type: ignore[misc]
         cells.reset()
         seen, *_ = cells.step(actions)
-        kill(cells._crews[1]._actor)
+        kill(cells._crews[1]._actor._actor)
         if asked == "get":
             assert len(cells.get_attr("dt")) == 4
         fresh, rewards, dones, infos = cells.step(actions)
