@@ -3,12 +3,14 @@
     recipes/_all.toml < recipes/<Task>.toml < --recipe FILE < --set KEY=VALUE
     and in each file: its own tables < [tolerances.<class>] < [robots.<name>] < [rgb], where pictures are asked for
 
-Tables are merged key by key and then read strictly. A key that nobody reads is refused, and so is one that a person
-sets although the algorithm has no use for it: a switch that does nothing has cost many a night of computing.
+Tables are merged key by key and then read strictly; `tempo = "own"` takes back what was said of the tempo before. A key
+that nobody reads is refused, and so is one that a person sets although the algorithm has no use for it: a switch that
+does nothing has cost many a night of computing.
 """
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from ...robots.errors import RefusedError
 from ...robots.strict import build, load_toml
 from .recipe import Recipe
 from .recipe_check import check_recipe
+from .tempo import Tempo
+
+OWN = "own"  # what a recipe says for a tempo where the expert moves as it is written
 
 
 def recipe_files() -> dict[str, Path]:
@@ -96,6 +101,8 @@ def _for_arm(table: dict[str, Any], robot: RobotDescription, path: Path, obs: ob
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
     for key, value in more.items():
+        if key == "tempo" and value == OWN:
+            value = asdict(Tempo())
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
             _merge(into[key], value)
         else:

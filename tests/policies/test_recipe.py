@@ -8,6 +8,7 @@ import pytest
 from genba.envs.tasks import load_task, task_names
 from genba.policies.training.algorithms import ALGORITHMS, LIBRARY, OURS
 from genba.policies.training.recipe_load import load_recipe, parse_change, recipe_files
+from genba.policies.training.tempo import Tempo
 from genba.robots.description import load_robot, robot_names
 from genba.robots.errors import RefusedError
 
@@ -44,6 +45,16 @@ def test_what_a_person_asks_for_comes_last(tmp_path: Path) -> None:
     assert recipe.nets.actor == (64, 32)
 
 
+def test_a_tempo_of_its_own_takes_back_what_was_said_before(tmp_path: Path) -> None:
+    panda = load_robot("panda")
+    file = tmp_path / "mine.toml"
+    file.write_text("[robots.panda]\ntempo = 'own'\n", encoding="utf-8")
+    assert not load_recipe("Sort", panda).tempo.own
+    assert load_recipe("Sort", panda, file=file).tempo == Tempo()
+    assert load_recipe("Sort", panda, changes=[("tempo", "own")]).tempo == Tempo()
+    assert load_recipe("Sort", panda, file=file, changes=[("tempo.lead", 0.5)]).tempo == Tempo(lead=0.5)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -54,6 +65,7 @@ def test_what_a_person_asks_for_comes_last(tmp_path: Path) -> None:
         (["imitation.batch=0"], "imitation.batch is 0"),
         (["nets.actor=[]"], "units of one hidden layer or more"),
         (["imitation"], "expected KEY=VALUE"),
+        (["tempo=brisk"], "tempo: expected a table"),
         (["tempo.quicken=0"], "tempo.quicken is 0"),
         (["search.trials=3"], "'search' does nothing with imitate"),
         (["algorithm=tempo+imitate", "search.trials=0"], "search.trials is 0"),
