@@ -23,7 +23,7 @@ from ..eyes import Eyes
 from ..layers import Layers, layer_arrays
 from ..training.actor import Features
 from ..training.collect import BatchActor
-from ..training.imitate import falling_share
+from ..training.descent import descend, falling_share
 from ..training.recipe import ImitationRecipe, Recipe
 from .eyes_torch import LearningEyes
 from .shots import Columns, Shots
@@ -129,14 +129,14 @@ def fit_behind(
     x, y = (th.as_tensor(np.concatenate(rows)) for rows in (shots.x, shots.y))
     with th.no_grad():
         features = policy.features(x[:, columns.told])
-    for step in range(updates):
-        optimiser.param_groups[0]["lr"] = recipe.learning_rate * falling_share(step, updates)
+
+    def loss() -> th.Tensor:
         rows = th.randint(len(x), (recipe.batch,), generator=generator)
         action = th.tanh(policy.behind(features[rows]))
-        loss = th.nn.functional.smooth_l1_loss(action, y[rows], beta=recipe.huber)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        return th.nn.functional.smooth_l1_loss(action, y[rows], beta=recipe.huber)
+
+    for _ in descend(optimiser, loss, updates, lambda step: recipe.learning_rate * falling_share(step, updates)):
+        pass  # nobody asks for it
 
 
 def fit_eyes(
@@ -168,19 +168,16 @@ def fit_eyes(
     with th.no_grad():
         features = policy.features(x[:, columns.told])
     given = x[:, columns.given]
-    total = 0.0
-    policy.behind.requires_grad_(False)
-    for step in range(updates):
-        share = min(1.0, (step + 1) / WARMING) if first else 1.0
-        optimiser.param_groups[0]["lr"] = sight.learning_rate * share * falling_share(step, updates)
+
+    def loss() -> th.Tensor:
         rows = th.randint(len(x), (sight.batch,), generator=generator)
         pictures = {name: th.as_tensor(seen) for name, seen in shots.pictures(rows.numpy()).items()}
-        loss = policy.loss(given[rows], features[rows], y[rows], pictures, sight.fields, recipe.imitation.huber)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        total += loss.item()
-        if step % 100 == 99:
-            yield total / 100
-            total = 0.0
+        return policy.loss(given[rows], features[rows], y[rows], pictures, sight.fields, recipe.imitation.huber)
+
+    def rate(step: int) -> float:
+        share = min(1.0, (step + 1) / WARMING) if first else 1.0
+        return sight.learning_rate * share * falling_share(step, updates)
+
+    policy.behind.requires_grad_(False)
+    yield from descend(optimiser, loss, updates, rate)
     policy.behind.requires_grad_(True)

@@ -7,7 +7,6 @@ was noisy. (Ross, Gordon and Bagnell 2011.)
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from math import cos, pi
 
 import numpy as np
 import torch as th
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from ...envs.curriculum import Curriculum
 from ...robots.features import FeatureMap
 from .collect import BatchActor, Collectors, Trajectory
+from .descent import descend, falling_share
 from .layout import arrays_of
 from .recipe import ImitationRecipe
 
@@ -76,25 +76,16 @@ def fit(
         inputs = actor.features_extractor({"observation": x[:, :split], "desired_goal": x[:, split:]})  # type: ignore[operator]
     parameters = [*actor.latent_pi.parameters(), *actor.mu.parameters()]  # type: ignore[union-attr]
     optimiser = th.optim.Adam(parameters, lr=learning_rate, fused=True)
-    total = 0.0
-    for step in range(updates):
-        if falling:
-            optimiser.param_groups[0]["lr"] = learning_rate * falling_share(step, updates)
+
+    def loss() -> th.Tensor:
         rows = th.randint(len(x), (batch,), generator=generator)
         action = th.tanh(actor.mu(actor.latent_pi(inputs[rows])))  # type: ignore[operator]
-        loss = th.nn.functional.smooth_l1_loss(action, y[rows], beta=huber)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        total += loss.item()
-        if step % 100 == 99:
-            yield total / 100
-            total = 0.0
+        return th.nn.functional.smooth_l1_loss(action, y[rows], beta=huber)
 
+    def rate(step: int) -> float:
+        return learning_rate * (falling_share(step, updates) if falling else 1.0)
 
-def falling_share(step: int, steps: int) -> float:
-    """Share of a learning rate that falls to 2 % along a cosine."""
-    return 0.02 + 0.98 * 0.5 * (1.0 + cos(pi * step / steps))
+    yield from descend(optimiser, loss, updates, rate)
 
 
 def batch_actor(policy: th.nn.Module, features: FeatureMap, mean: Array, std: Array) -> BatchActor:
