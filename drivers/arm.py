@@ -10,21 +10,22 @@ Servos that have a watchdog stop by themselves when this host falls silent while
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from ..robots.description import RobotDescription
 from ..robots.envelope import Admitted
 from ..robots.errors import BusError, RefusedError, SafetyError
-from ..robots.state import ArmState, Vector
+from ..robots.state import ArmState
 from .bus import ActuatorBus, Fault
 from .calibration import TWO_PI, Calibration, nominal_calibration, read_offset
+from .follow import Following
 from .framing import Telemetry
 from .pace import Pacer
 from .ports import LinkLostError, open_port, usb_serial
 from .protocols import load_protocol
 from .shadows import Shadows, mounting
+from .stop import STILL_GAP, STILL_TICKS, Standstill, StopReport
 from .watch import JointWatch
 from .wired import bus_of, models_of
 
@@ -33,32 +34,8 @@ log = logging.getLogger(__name__)
 HOLD_AFTER = 2  # cycles a joint may be silent before the arm holds
 STOP_AFTER = 5  # cycles a joint may be silent before the arm stops
 STOP_AFTER_S = 0.1  # the same in s, whichever comes first
-FOLLOW_ERROR = 0.15  # rad between goal and measurement beyond which a joint does not follow,
-FOLLOW_SHARE = 0.9  # or this share of its look-ahead where that is less: gravity alone takes at most half of it
-FOLLOW_TIME = 0.3  # s for which it may last
-FOLLOW_SPEED = 0.05  # rad/s toward the goal from which a joint counts as on its way
 COOLER = 5  # degrees Celsius below the servo's own factory limit at which the arm stops
-STILL_TICKS = 2  # change over all samples of a stop that counts as standing
-STILL_SAMPLES = 3
-STILL_GAP = 0.02  # s between samples of a stop
 STOP_PATIENCE = 1.0  # s after which a stop is reported as not confirmed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopReport:
-    """How a stop ended.
-
-    Attributes:
-        confirmed: Whether every joint was read back standing still with its goal where it stands.
-        positions: Where the joints and the gripper stand, rad, as far as they answered.
-        text: One line for people.
-        lost: Why nobody could be told to stop; empty where the arm was there.
-    """
-
-    confirmed: bool
-    positions: Vector
-    text: str
-    lost: str = ""
 
 
 class BenchArm:
@@ -97,12 +74,7 @@ class BenchArm:
         self._goals = [0] * len(self._ids)
         self._rest: list[int] | None = None
         self._written = 0.0
-        # The gripper is left out: it stays behind its goal whenever it holds a part, under a torque limit of its own.
-        self._behind = [
-            int(min(FOLLOW_ERROR * a.ticks_per_turn / TWO_PI, FOLLOW_SHARE * reach))
-            for a, reach in zip(self._rows[:-1], self._look_ahead, strict=False)
-        ]
-        self._behind_since: list[float | None] = [None] * len(self._behind)
+        self._following = Following(robot, calibration, self._look_ahead)
 
     @classmethod
     def open(cls, robot: RobotDescription, url: str, calibration: Calibration | None = None) -> Self:
@@ -228,7 +200,7 @@ class BenchArm:
         self._watch.forget()
         self._watch.refresh()
         self._goals, self._rest = list(self._watch.ticks), None
-        self._behind_since = [None] * len(self._behind)
+        self._following.forget()
         self.state = "armed"
         self._take()
         self.pacer.rebase()
@@ -255,8 +227,7 @@ class BenchArm:
     def _stop(self, *, driven: bool) -> StopReport:
         clock = self.bus.port.clock
         give_up = clock.now() + STOP_PATIENCE
-        still = 0
-        last: list[int] | None = None
+        standstill = Standstill(self._names)
         problem = "no sample"
         self._watch.refresh()
         self._send(list(self._watch.ticks))
@@ -264,21 +235,12 @@ class BenchArm:
             clock.sleep_until(clock.now() + STILL_GAP)
             silent = self._watch.refresh()
             if silent:
-                problem, still, last = f"{', '.join(silent)} silent", 0, None
+                problem = f"{', '.join(silent)} silent"
+                standstill.forget()
                 continue
-            ticks = list(self._watch.ticks)
-            moving = [
-                name
-                for name, a, b in zip(self._names, ticks, last or ticks, strict=True)
-                if last is None or abs(a - b) > STILL_TICKS
-            ]
-            if moving:
+            if moving := standstill.see(list(self._watch.ticks)):
                 problem = f"{', '.join(moving)} still moving"
-            if moving or last is None:
-                still, last = 0, ticks  # all samples that follow are held against this one, or a creep would pass
-            else:
-                still += 1
-            if still >= STILL_SAMPLES:
+            if standstill.sure:
                 held = self.bus.sync_read("goal_position", self._ids)
                 wrong = [n for n, i, g in zip(self._names, self._ids, self._goals, strict=True) if held[i] != g]
                 limp = self._limp() if driven and not wrong else []
@@ -288,7 +250,8 @@ class BenchArm:
                 if not wrong:
                     self.bus.dead_man.clear(self._ids)
                     return StopReport(confirmed=True, positions=self._watch.positions, text="stopped, holding")
-                problem, still = f"goal of {', '.join(wrong)} not taken", 0
+                problem = f"goal of {', '.join(wrong)} not taken"
+                standstill.doubt()
                 self._send(list(self._watch.ticks))
         return StopReport(confirmed=False, positions=self._watch.positions, text=f"STOP NOT CONFIRMED: {problem}")
 
@@ -443,23 +406,10 @@ class BenchArm:
             self._fail(*heard)
 
     def _mind_following(self, now: float) -> None:
-        """Stop when an arm joint stays far behind its goal without coming closer: it is held, or its motor is limp."""
-        watch = self._watch
-        for k, limit in enumerate(self._behind):
-            lag = self._goals[k] - watch.ticks[k]
-            toward = watch.velocities[k] * self._rows[k].sign * (1 if lag > 0 else -1)
-            if abs(lag) < limit or toward > FOLLOW_SPEED or watch.misses[k]:
-                self._behind_since[k] = None
-                continue
-            since = self._behind_since[k]
-            if since is None:
-                self._behind_since[k] = now
-            elif now - since >= FOLLOW_TIME:
-                error = abs(lag) * TWO_PI / self._rows[k].ticks_per_turn
-                raise SafetyError(
-                    f"{self._names[k]} (id {self._ids[k]}) has been {error:.2f} rad behind its goal for "
-                    f"{now - since:.1f} s: free what holds it, or look for a servo without power ({self._halt()})"
-                )
+        try:
+            self._following.check(self._goals, self._watch, now)
+        except SafetyError as error:
+            raise SafetyError(f"{error} ({self._halt()})") from error
 
     def _halt(self) -> str:
         return self.stop().text if self.state == "armed" else "arm not armed"

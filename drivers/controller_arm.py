@@ -18,13 +18,13 @@ from ..robots.envelope import Admitted
 from ..robots.errors import BusError, RefusedError, SafetyError
 from ..robots.state import ArmState, Vector
 from ..robots.travel import Travel
-from .arm import StopReport
 from .controller_state import ControllerState
 from .language import Kind
 from .link import Link
 from .pace import Pacer
 from .ports import LinkLostError, open_port
 from .protocols import load_language
+from .stop import StopReport
 from .wired import bus_of
 
 log = logging.getLogger(__name__)
