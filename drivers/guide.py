@@ -13,7 +13,8 @@ from ..robots.controller import make_controller
 from ..robots.description import RobotDescription
 from ..robots.envelope import SafetyEnvelope
 from ..robots.errors import RefusedError, SafetyError, TaskFailedError
-from ..robots.kinematics import Kinematics, damped_least_squares
+from ..robots.kinematics import Kinematics
+from ..robots.least_squares import damped_least_squares
 from ..robots.observation import ObservationSpec
 from ..robots.state import Vector
 from ..robots.station import Station, arm_fields

@@ -11,7 +11,7 @@ from math import asin, atan2
 import numpy as np
 import numpy.typing as npt
 
-from ..robots.kinematics import rpy_matrix
+from ..robots.rotations import rpy_matrix
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,8 +11,9 @@ from typing import Self
 
 import pybullet as bullet
 
-from ..robots.kinematics import Pose, damped_least_squares
+from ..robots.least_squares import damped_least_squares
 from ..robots.observation import Observation
+from ..robots.pose import Pose
 from ..robots.state import Vector
 from .env import CellEnv
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
-from ..robots.kinematics import rpy_matrix
+from ..robots.rotations import rpy_matrix
 from .render_lens import LAMP, Lamp, Lens
 from .render_scene import Triple
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..robots.errors import RefusedError
-from ..robots.kinematics import quaternion_matrix
+from ..robots.rotations import quaternion_matrix
 from .bullet import bullet
 
 Floats = npt.NDArray[np.float64]

@@ -8,7 +8,8 @@ from math import sqrt
 import numpy as np
 
 from ..robots.description import RobotDescription
-from ..robots.kinematics import Kinematics, rpy_matrix
+from ..robots.kinematics import Kinematics
+from ..robots.rotations import rpy_matrix
 from ..robots.urdf import read_urdf
 from .bullet import bullet
 from .cell import Cell

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..robots.errors import RefusedError, UnknownNameError
-from ..robots.kinematics import quaternion_matrix, rpy_matrix
+from ..robots.rotations import quaternion_matrix, rpy_matrix
 from ..robots.urdf import read_urdf
 from .bullet import bullet
 from .cell import Cell

@@ -9,7 +9,7 @@ what a parallelogram keeps level stays level.
 from collections.abc import Sequence
 
 from ..robots.description import RobotDescription
-from ..robots.kinematics import Mix
+from ..robots.linkage import Mix
 from .bullet import bullet
 
 POSITION_GAIN = 0.4  # share of the error taken out per substep

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from ..robots.description import RobotDescription, load_robot, robot_names
 from ..robots.errors import RefusedError
 from ..robots.features import Feature
-from ..robots.kinematics import Kinematics, Pose
+from ..robots.kinematics import Kinematics
 from ..robots.observation import Field, ObservationSpec
+from ..robots.pose import Pose
 from ..robots.state import Vector
 from ..robots.station import arm_fields
 from ..robots.success import Criterion, Success, goal_fields

@@ -5,7 +5,8 @@ It stands first among a station's senses, because tasks must note what a tick ha
 
 from collections.abc import Callable, Mapping
 
-from ..robots.kinematics import Kinematics, Pose
+from ..robots.kinematics import Kinematics
+from ..robots.pose import Pose
 from ..robots.state import Vector
 from .cell import Cell
 from .sim_arm import SimArm

@@ -16,8 +16,9 @@ from gymnasium.utils import seeding
 
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
-from ..robots.kinematics import Kinematics, Pose
+from ..robots.kinematics import Kinematics
 from ..robots.plant import Command, CommandedLaw, Motion
+from ..robots.pose import Pose
 from ..robots.servo import Gearbox
 from ..robots.state import Vector
 from .bullet import bullet

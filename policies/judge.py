@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..robots.errors import BusError, SafetyError
-from ..robots.kinematics import Pose
 from ..robots.observation import Field, ObservationSpec
+from ..robots.pose import Pose
 from ..robots.state import Vector
 from ..robots.station import Sense, Station
 from ..robots.success import Success

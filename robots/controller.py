@@ -11,7 +11,8 @@ from typing import Final, Protocol
 from .description import RobotDescription
 from .envelope import Admitted
 from .errors import RefusedError
-from .kinematics import Pose, damped_least_squares
+from .least_squares import damped_least_squares
+from .pose import Pose
 from .state import Vector
 
 CONTROL_MODES: Final = ("joint_delta", "joint_position", "ee_delta")

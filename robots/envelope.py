@@ -12,7 +12,8 @@ from typing import Final
 
 from .description import RobotDescription
 from .errors import RefusedError, SafetyError
-from .kinematics import Kinematics, Pose
+from .kinematics import Kinematics
+from .pose import Pose
 from .state import ArmState, Vector
 
 _SEAL: Final = object()

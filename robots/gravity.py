@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .description import RobotDescription
-from .kinematics import Kinematics, rpy_matrix
+from .kinematics import Kinematics
+from .rotations import rpy_matrix
 from .state import Vector
 from .urdf import read_urdf
 

@@ -1,4 +1,4 @@
-"""Where the tool is and how it moves: forward kinematics, geometric Jacobian, damped least squares.
+"""Where the tool is: forward kinematics of one arm, and joint positions for a pose.
 
 One configuration at a time runs in scalar arithmetic, because a chain of six 3x3 products costs less that way
 than in small arrays; whole batches (expert labels, tests) run in NumPy.
@@ -6,144 +6,22 @@ than in small arrays; whole batches (expert labels, tests) run in NumPy.
 
 from collections.abc import Sequence
 from functools import cached_property
-from math import atan2, cos, hypot, sin, sqrt
+from math import cos, sin
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import RefusedError
+from .least_squares import damped_least_squares
+from .linkage import Mix, Row
+from .pose import Pose, Triple
+from .rotations import Floats, quaternion_matrix, rotation_vector, rpy_matrix, z_onto
 from .state import Vector
 from .urdf import UrdfJoint, read_urdf
 
 if TYPE_CHECKING:
     from .description import RobotDescription
-
-Floats = npt.NDArray[np.float64]
-Triple = tuple[float, float, float]
-Row = tuple[float, ...]
-
-
-class Mix:
-    """How the joints of a chain follow the driven ones, where linkages move some of them.
-
-    Attributes:
-        offsets: Position of each joint of the chain while all driven ones are at 0, rad.
-        columns: Per driven joint, by how much each joint of the chain turns with it.
-    """
-
-    __slots__ = ("columns", "offsets", "rows")
-
-    def __init__(self, offsets: Sequence[float], rows: Sequence[Row]) -> None:
-        """Take one row of coefficients per joint of the chain."""
-        self.offsets = tuple(offsets)
-        self.rows = tuple(rows)
-        self.columns = tuple(zip(*rows, strict=True))
-
-    def expand(self, driven: Sequence[float]) -> list[float]:
-        """Positions of all joints of the chain from those of the driven ones."""
-        return [
-            offset + sum([c * q for c, q in zip(row, driven, strict=True)])
-            for offset, row in zip(self.offsets, self.rows, strict=True)
-        ]
-
-    def fold(self, values: Sequence[float]) -> list[float]:
-        """What the driven joints have of a Jacobian's row, or of the torques, of all joints of the chain."""
-        return [sum([c * v for c, v in zip(column, values, strict=True)]) for column in self.columns]
-
-
-class Pose:
-    """Pose of the TCP in the base frame, with what is needed for its Jacobian.
-
-    Attributes:
-        position: x, y, z in m.
-        x_axis: Direction across the jaws.
-        y_axis: Third direction of the right-handed frame.
-        z_axis: Direction out of the tool; (0, 0, -1) when it points straight down.
-    """
-
-    __slots__ = ("_joints", "_mix", "_rows", "position", "x_axis", "y_axis", "z_axis")
-
-    def __init__(
-        self,
-        position: Triple,
-        x_axis: Triple,
-        y_axis: Triple,
-        z_axis: Triple,
-        joints: Sequence[tuple[bool, Row]],
-        mix: "Mix | None" = None,
-    ) -> None:
-        """Keep the frame and, per joint, whether it slides and its axis and origin in the base frame; and the mix."""
-        self.position = position
-        self.x_axis = x_axis
-        self.y_axis = y_axis
-        self.z_axis = z_axis
-        self._joints = joints
-        self._mix = mix
-        self._rows: tuple[list[float], ...] | None = None
-
-    @property
-    def yaw(self) -> float:
-        """Angle of the jaw direction about the vertical, rad; what turns when a downward tool twists."""
-        return atan2(self.x_axis[1], self.x_axis[0])
-
-    @property
-    def tilt(self) -> float:
-        """Angle between the tool and straight down, rad."""
-        return atan2(hypot(self.z_axis[0], self.z_axis[1]), -self.z_axis[2])
-
-    @property
-    def quaternion(self) -> tuple[float, float, float, float]:
-        """Orientation as a unit quaternion xyzw."""
-        (a, d, g), (b, e, h), (c, f, i) = self.x_axis, self.y_axis, self.z_axis
-        trace = a + e + i
-        if trace > 0.0:
-            s = 2.0 * sqrt(trace + 1.0)
-            return (h - f) / s, (c - g) / s, (d - b) / s, 0.25 * s
-        if a > e and a > i:
-            s = 2.0 * sqrt(1.0 + a - e - i)
-            return 0.25 * s, (b + d) / s, (c + g) / s, (h - f) / s
-        if e > i:
-            s = 2.0 * sqrt(1.0 + e - a - i)
-            return (b + d) / s, 0.25 * s, (f + h) / s, (c - g) / s
-        s = 2.0 * sqrt(1.0 + i - a - e)
-        return (c + g) / s, (f + h) / s, 0.25 * s, (d - b) / s
-
-    @property
-    def jacobian_rows(self) -> tuple[list[float], ...]:
-        """Six rows vx, vy, vz, wx, wy, wz of the geometric Jacobian, one entry per joint."""
-        if self._rows is None:
-            px, py, pz = self.position
-            vx: list[float] = []
-            vy: list[float] = []
-            vz: list[float] = []
-            wx: list[float] = []
-            wy: list[float] = []
-            wz: list[float] = []
-            for slides, (x, y, z, ox, oy, oz) in self._joints:
-                if slides:
-                    vx.append(x)
-                    vy.append(y)
-                    vz.append(z)
-                    wx.append(0.0)
-                    wy.append(0.0)
-                    wz.append(0.0)
-                else:
-                    dx, dy, dz = px - ox, py - oy, pz - oz
-                    vx.append(y * dz - z * dy)
-                    vy.append(z * dx - x * dz)
-                    vz.append(x * dy - y * dx)
-                    wx.append(x)
-                    wy.append(y)
-                    wz.append(z)
-            rows = (vx, vy, vz, wx, wy, wz)
-            self._rows = rows if self._mix is None else tuple([self._mix.fold(row) for row in rows])
-        return self._rows
-
-    @property
-    def jacobian(self) -> Floats:
-        """The same as a (6, n) array: m/rad and rad/rad."""
-        return np.array(self.jacobian_rows)
 
 
 class Kinematics:
@@ -203,7 +81,7 @@ class Kinematics:
             rotation = rotation @ turn
             if joint.kind == "fixed":
                 continue
-            align = _z_onto(np.array(joint.axis))
+            align = z_onto(np.array(joint.axis))
             self._alignments.append(align)
             folded = rotation @ align
             self._links.append((joint.kind == "prismatic", tuple(folded.ravel().tolist()), tuple(offset.tolist())))
@@ -364,108 +242,3 @@ def _times(p: Row, q: Row) -> tuple[float, float, float, float, float, float, fl
         d * j + e * n + f * s, d * k + e * o + f * t, d * m + e * r + f * u,
         g * j + h * n + i * s, g * k + h * o + i * t, g * m + h * r + i * u,
     )  # fmt: skip
-
-
-def damped_least_squares(
-    rows: Sequence[Sequence[float]], twist: Sequence[float], *, damping: float, posture: Sequence[float] = ()
-) -> list[float]:
-    """Joint step that follows a twist and stays finite at singularities.
-
-    Minimises |J dq - twist|^2 + damping^2 |dq - posture|^2 (Wampler 1986); directions that the task leaves free
-    therefore follow `posture`. The normal equations are solved by Cholesky's method in scalar arithmetic, which
-    for the handful of joints of an arm is several times faster than array calls between two physics steps.
-
-    Args:
-        rows: The six rows of the Jacobian, one entry per joint.
-        twist: Wanted motion, one entry per row.
-        damping: In the unit of the Jacobian's singular values.
-        posture: Joint step wished for by the posture, rad; none if empty.
-    """
-    square = damping * damping
-    t0, t1, t2, t3, t4, t5 = twist
-    columns = list(zip(*rows, strict=True))
-    lower: list[list[float]] = []
-    halfway: list[float] = []
-    for i, (a0, a1, a2, a3, a4, a5) in enumerate(columns):
-        line: list[float] = []
-        for (b0, b1, b2, b3, b4, b5), above in zip(columns, lower, strict=False):
-            s = a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3 + a4 * b4 + a5 * b5
-            for left, right in zip(line, above, strict=False):
-                s -= left * right
-            line.append(s / above[-1])
-        s = a0 * a0 + a1 * a1 + a2 * a2 + a3 * a3 + a4 * a4 + a5 * a5 + square
-        r = a0 * t0 + a1 * t1 + a2 * t2 + a3 * t3 + a4 * t4 + a5 * t5
-        if posture:
-            r += square * posture[i]
-        for left, known in zip(line, halfway, strict=True):
-            s -= left * left
-            r -= left * known
-        diagonal = sqrt(s)
-        line.append(diagonal)
-        lower.append(line)
-        halfway.append(r / diagonal)
-    step = halfway
-    for i in range(len(columns) - 1, -1, -1):
-        step[i] /= lower[i][i]
-        for k in range(i):
-            step[k] -= lower[i][k] * step[i]
-    return step
-
-
-def rpy_matrix(roll: float, pitch: float, yaw: float) -> Floats:
-    """Rotation matrix of URDF roll, pitch, yaw: about the fixed x, then y, then z axis."""
-    cr, sr, cp, sp, cy, sy = cos(roll), sin(roll), cos(pitch), sin(pitch), cos(yaw), sin(yaw)
-    return np.array(
-        [
-            [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-            [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-            [-sp, cp * sr, cp * cr],
-        ]
-    )
-
-
-def quaternion_matrix(quaternion: tuple[float, float, float, float]) -> Floats:
-    """Rotation matrix of a quaternion xyzw."""
-    x, y, z, w = quaternion
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
-def rotation_vector(rotation: Floats) -> Floats:
-    """Axis times angle of a rotation matrix, rad."""
-    vector = np.array(
-        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
-    )
-    sine, cosine = 0.5 * float(np.linalg.norm(vector)), 0.5 * (float(np.trace(rotation)) - 1.0)
-    angle = atan2(sine, cosine)
-    if sine > 1e-9:
-        return vector * (angle / (2.0 * sine))
-    if cosine > 0.0:
-        return 0.5 * vector
-    axis = np.sqrt(np.maximum((np.diag(rotation) + 1.0) / 2.0, 0.0))
-    axis[1:] *= np.where(rotation[0, 1:] < 0.0, -1.0, 1.0) if axis[0] > 0.0 else 1.0
-    turned: Floats = axis * angle
-    return turned
-
-
-def _z_onto(axis: Floats) -> Floats:
-    """Rotation that takes z onto a unit axis."""
-    x, y, z = axis
-    if z > 1.0 - 1e-12:
-        return np.eye(3)
-    if z < -1.0 + 1e-12:
-        return np.diag([1.0, -1.0, -1.0])
-    cross = np.array([-y, x, 0.0])
-    skew = np.array([[0.0, 0.0, x], [0.0, 0.0, y], [-x, -y, 0.0]])
-    sine2 = float(cross @ cross)
-    return np.asarray(np.eye(3) + skew + skew @ skew * ((1.0 - z) / sine2), np.float64)
-
-
-def facing_down(yaw: float) -> tuple[float, float, float, float]:
-    """Quaternion xyzw of a tool that points straight down with its jaw direction at `yaw`, rad."""
-    return cos(yaw / 2.0), sin(yaw / 2.0), 0.0, 0.0

@@ -14,8 +14,9 @@ from .controller import ArmController
 from .description import RobotDescription
 from .envelope import Admitted, SafetyEnvelope
 from .errors import RefusedError
-from .kinematics import Kinematics, Pose
+from .kinematics import Kinematics
 from .observation import Field, Observation, ObservationSpec
+from .pose import Pose
 from .recorder import Recorder, Tick
 from .state import Arm, ArmState, Vector
 

@@ -10,7 +10,9 @@ from genba.robots.controller import CONTROL_MODES, make_controller
 from genba.robots.description import RobotDescription, load_robot, robot_names
 from genba.robots.envelope import Admitted, SafetyEnvelope
 from genba.robots.errors import RefusedError
-from genba.robots.kinematics import Kinematics, Pose, facing_down, quaternion_matrix, rotation_vector, rpy_matrix
+from genba.robots.kinematics import Kinematics
+from genba.robots.pose import Pose
+from genba.robots.rotations import facing_down, quaternion_matrix, rotation_vector, rpy_matrix
 from genba.robots.state import ArmState, Vector
 
 ROBOTS = pytest.mark.parametrize("name", robot_names())
