@@ -115,23 +115,22 @@ def _proven(visitor: socket.socket, key: bytes, *, first: bool) -> Connection:
     visitor.settimeout(None)
     visitor.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     visitor.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    _patience(visitor, KNOCK_S)
-    pipe = Connection(os.dup(visitor.fileno()))
+    pipe = Connection(visitor.detach())
     try:
+        _patience(pipe.fileno(), KNOCK_S)
         for turn in (deliver_challenge, answer_challenge) if first else (answer_challenge, deliver_challenge):
             turn(pipe, key)
+        _patience(pipe.fileno(), 0.0)
     except BaseException:
         pipe.close()
         raise
-    finally:
-        _patience(visitor, 0.0)
-        visitor.close()
     return pipe
 
 
-def _patience(visitor: socket.socket, seconds: float) -> None:
+def _patience(handle: int, seconds: float) -> None:
     """Give reading and writing of a blocking socket a time limit, 0 for none; a connection has no other way."""
     if os.name == "posix":
         limit = struct.pack("ll", int(seconds), 0)
-        visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        visitor.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        with socket.socket(fileno=os.dup(handle)) as twin:  # the limit is that of both
+            twin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            twin.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
