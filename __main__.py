@@ -134,7 +134,7 @@ def list_things(options: argparse.Namespace) -> tuple[str, int]:
     """List robots, tasks, protocols of servos and controllers, or shipped policies."""
     rows: list[dict[str, object]]
     if options.what == "robots":
-        from .robots.description import load_robot, robot_names
+        from .robots.catalogue import load_robot, robot_names
 
         rows = []
         for robot in map(load_robot, robot_names()):
@@ -173,7 +173,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from .policies.catalogue import find_policy
     from .policies.pages.progress import progress_bar
     from .policies.run import PolicyRun
-    from .robots.description import load_robot
+    from .robots.catalogue import load_robot
     from .robots.recorder import Recorder
 
     bundle = find_policy(options.bundle)
@@ -248,7 +248,7 @@ def twin(options: argparse.Namespace) -> tuple[str, int]:
     """Serve a virtual arm, exact to the byte, until Ctrl-C."""
     from .drivers.virtual.serve import serve
     from .drivers.wired import bus_of
-    from .robots.description import load_robot
+    from .robots.catalogue import load_robot
 
     robot = load_robot(options.robot)
     bus_of(robot)

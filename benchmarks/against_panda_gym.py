@@ -31,7 +31,7 @@ from genba.policies.pack import pack
 from genba.policies.statistics import Rate, success_rate
 from genba.policies.train import train
 from genba.policies.training.recipe_load import load_recipe
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 EPISODES = 200
 LEAST, MOST = 0.95, 0.5  # what is wanted of the one, and of the other in the same time

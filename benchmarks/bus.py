@@ -21,7 +21,7 @@ from genba.drivers.ports import open_port
 from genba.drivers.protocols import load_protocol
 from genba.drivers.virtual.process import TwinProcess
 from genba.drivers.wired import bus_of
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.envelope import SafetyEnvelope
 from genba.robots.kinematics import Kinematics
 

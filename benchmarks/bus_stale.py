@@ -24,7 +24,7 @@ from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import Motion
 from genba.drivers.virtual.sim_port import SimPort
 from genba.drivers.wired import bus_of
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 CYCLES = 10_000
 SPEED = 2.0  # rad/s at which every joint turns

@@ -14,8 +14,8 @@ import numpy as np
 import panda_gym  # type: ignore[import-not-found]  # noqa: F401 - registers its ids
 from _measure import Row, Slice, cpu_per_call, medians, show
 
+from genba.envs.arm.drives_servo import ServoDrives
 from genba.envs.bullet import bullet
-from genba.envs.drives_servo import ServoDrives
 from genba.envs.env import CellEnv
 
 STEPS = 50

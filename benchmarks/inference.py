@@ -18,7 +18,7 @@ from genba.envs.tasks import load_task
 from genba.policies.bundle import PolicyBundle
 from genba.policies.catalogue import policy_files
 from genba.policies.network import Network
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.features import FeatureMap
 
 CALLS = 20_000

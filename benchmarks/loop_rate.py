@@ -11,7 +11,7 @@ from _measure import Row, show
 
 from genba.drivers.arm import BenchArm
 from genba.drivers.virtual.process import TwinProcess
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.envelope import SafetyEnvelope
 from genba.robots.kinematics import Kinematics
 

@@ -1,4 +1,4 @@
-"""What a Ray cluster costs a step: cells in two actors against cells in two workers, and whole episodes by either.
+"""What a Ray cluster costs: steps of cells in two actors against two workers, and whole episodes by either.
 
 The whole machine is the cluster; `python benchmarks/scaling.py 48` gives each process 48 cells. Rates are medians over
 turns that alternate, so that a busy machine is unjust to both.
@@ -40,37 +40,50 @@ def rollouts_per_second(crew: Crew, task: str, seed: int) -> float:
         return sum(map(len, done)) / (time.perf_counter() - started)
 
 
-def show(label: str, ray: list[float], local: list[float]) -> None:
+def show(label: str, ray: list[float], local: list[float], cells: int) -> None:
     """Print one line of the table."""
     ratio = statistics.median(a / b for a, b in zip(ray, local, strict=True))
-    lost = statistics.median(PROCESSES * EACH * 1e6 * (1 / a - 1 / b) for a, b in zip(ray, local, strict=True))
+    lost = statistics.median(cells * 1e6 * (1 / a - 1 / b) for a, b in zip(ray, local, strict=True))
     print(
-        f"{label:30} Ray {statistics.median(ray):7,.0f} steps/s, local {statistics.median(local):7,.0f}, "
-        f"ratio {ratio:.2f}, {lost:6,.0f} us more for {PROCESSES * EACH} steps"
+        f"{label:26} Ray {statistics.median(ray):7,.0f} steps/s, local {statistics.median(local):7,.0f}, "
+        f"ratio {ratio:.2f}, {lost:6,.0f} us more for {cells} steps"
     )
+
+
+def compare_steps(label: str, name: str, each: int, **options: Any) -> None:
+    """Step as many cells in actors and in workers by turns.
+
+    Args:
+        label: Of the line.
+        name: As for `genba.envs.make_vec`.
+        each: Cells of a process.
+        **options: Of the cells.
+    """
+    n = PROCESSES * each
+    with (
+        closing(RayVecEnv(name, n, PROCESSES, seed=0, options=options)) as there,
+        closing(make_vec(name, n, PROCESSES, seed=0, **options)) as here,
+    ):
+        there.reset()
+        here.reset()
+        pairs = [(steps_per_second(there), steps_per_second(here)) for _ in range(TURNS)]
+        show(f"{label}, 2 x {each}", *map(list, zip(*pairs, strict=True)), n)
 
 
 def main() -> None:
     """Measure all."""
-    n = PROCESSES * EACH
     with closing(RayCrew("local")) as far, closing(LocalCrew(PROCESSES)) as near:
+        for each in (1, 4, 16):
+            compare_steps("empty cells", "_empty_cell:Empty-v0", each)
         for task in TASKS:
-            options = {"robot": "so101"}
-            with (
-                closing(RayVecEnv(task, n, PROCESSES, seed=0, options=options)) as there,
-                closing(make_vec(task, n, PROCESSES, seed=0, **options)) as here,
-            ):
-                there.reset()
-                here.reset()
-                pairs = [(steps_per_second(there), steps_per_second(here)) for _ in range(TURNS)]
-                show(f"{task}, cell steps", *map(list, zip(*pairs, strict=True)))
+            compare_steps(task, task, EACH, robot="so101")
             rollouts_per_second(far, task, 0)  # builds the cells
             rollouts_per_second(near, task, 0)
             pairs = [
                 (rollouts_per_second(far, task, 100 * k), rollouts_per_second(near, task, 100 * k))
                 for k in range(1, TURNS)
             ]
-            show(f"{task}, whole episodes", *map(list, zip(*pairs, strict=True)))
+            show(f"{task}, whole episodes", *map(list, zip(*pairs, strict=True)), 1)
 
 
 if __name__ == "__main__":

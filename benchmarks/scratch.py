@@ -23,7 +23,7 @@ from genba.policies.pages.plot import Panel, Plot, Series
 from genba.policies.pages.plot_file import plot_file
 from genba.policies.train import train
 from genba.policies.training.recipe_load import load_recipe
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "benchmarks" / "data" / "scratch"

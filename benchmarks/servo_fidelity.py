@@ -7,9 +7,10 @@ which no envelope would admit and under which servos saturate.
 import numpy as np
 from _measure import Row, show
 
+from genba.envs.arm.sim_arm import SimArm
 from genba.envs.cell import Cell
-from genba.envs.sim_arm import SimArm
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.envelope import SafetyEnvelope
 from genba.robots.kinematics import Kinematics
 from genba.robots.state import ArmState

@@ -18,7 +18,7 @@ import panda_gym  # type: ignore[import-not-found]  # noqa: F401 - registers its
 from genba.envs.bullet import bullet
 from genba.envs.env import CellEnv
 from genba.envs.tasks import load_task, task_names
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 PEER_STEPS, PEER_DT = 150, 0.04
 RESETS = 10_000

@@ -21,7 +21,7 @@ from genba.policies.train import train
 from genba.policies.training.collect import Collectors
 from genba.policies.training.outcome import judged
 from genba.policies.training.recipe_load import load_recipe
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 EPISODES = 200
 WANTED = (("TeachPoint", "so101", 60.0, 0.99), ("PickPlace", "so101", 120.0, 0.95), ("PickPlace", "panda", 120.0, 0.95))

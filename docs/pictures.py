@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from genba.envs.bullet import bullet
 from genba.envs.env import CellEnv
-from genba.envs.render_lens import Lens
+from genba.envs.render.lens import Lens
 from genba.envs.view import Camera
 from genba.policies.catalogue import find_policy
 from genba.policies.eyes import View

@@ -15,14 +15,14 @@ from typing import Self
 
 from ..robots.description import RobotDescription
 from ..robots.envelope import Admitted
-from ..robots.errors import BusError, RefusedError, SafetyError
+from ..robots.errors import BusError, LinkLostError, RefusedError, SafetyError
 from ..robots.state import ArmState
 from .bus import ActuatorBus, Fault
 from .calibration import TWO_PI, Calibration, nominal_calibration, read_offset
 from .follow import Following
 from .framing import Telemetry
 from .pace import Pacer
-from .ports import LinkLostError, open_port, usb_serial
+from .ports import open_port, usb_serial
 from .protocols import load_protocol
 from .shadows import Shadows, mounting
 from .stop import STILL_GAP, STILL_TICKS, Standstill, StopReport

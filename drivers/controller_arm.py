@@ -15,14 +15,14 @@ from typing import Self
 
 from ..robots.description import RobotDescription
 from ..robots.envelope import Admitted
-from ..robots.errors import BusError, RefusedError, SafetyError
+from ..robots.errors import BusError, LinkLostError, RefusedError, SafetyError
 from ..robots.state import ArmState, Vector
 from ..robots.travel import Travel
 from .controller_state import ControllerState
 from .language import Kind
 from .link import Link
 from .pace import Pacer
-from .ports import LinkLostError, open_port
+from .ports import open_port
 from .protocols import load_language
 from .stop import StopReport
 from .wired import bus_of

@@ -6,11 +6,10 @@ The same `Sample` as of a bus of servos; load, voltage, temperature and current 
 from collections.abc import Iterator
 
 from ..robots.description import RobotDescription
-from ..robots.errors import BusError
+from ..robots.errors import BusError, LinkLostError
 from .link import Link
 from .monitor import WINDOW, Reading, Sample
 from .pace import Pacer
-from .ports import LinkLostError
 from .wired import bus_of
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..robots.description import RobotDescription
-from ..robots.errors import BusError, GenbaError, RefusedError, SafetyError, TaskFailedError
+from ..robots.errors import BusError, GenbaError, LinkLostError, RefusedError, SafetyError, TaskFailedError
 from ..robots.state import Vector
 from .arm import BenchArm
 from .bus import Fault
@@ -22,7 +22,6 @@ from .calibration import TWO_PI
 from .controller_arm import ControllerArm
 from .guide import Guide, slowed
 from .opening import AnyArm, open_arm
-from .ports import LinkLostError
 from .stop import StopReport
 
 STOP_TRIES = 5  # stops begun anew because somebody pressed Ctrl-C during them

@@ -10,12 +10,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..robots.errors import BusError, RefusedError, SafetyError
+from ..robots.errors import BusError, LinkLostError, RefusedError, SafetyError
 from .answers import LinkStatistics, Sent, SilentError
 from .controller_state import ControllerState
 from .language import Activity, Event, Kind, Request
 from .orders import Orders
-from .ports import LinkLostError
 
 __all__ = ["ControllerState", "HaltReport", "Link", "LinkStatistics"]
 

@@ -11,10 +11,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from ..robots.errors import BusError, RefusedError
+from ..robots.errors import BusError, LinkLostError, RefusedError
 from .bus import ActuatorBus, Fault
 from .chain import Found
-from .ports import LinkLostError, open_port
+from .ports import open_port
 from .protocols import load_protocol
 from .scan import plan, scan
 

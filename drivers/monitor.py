@@ -10,11 +10,10 @@ from dataclasses import asdict, dataclass
 from math import isnan
 
 from ..robots.description import RobotDescription
-from ..robots.errors import BusError
+from ..robots.errors import BusError, LinkLostError
 from .bus import ActuatorBus, Fault
 from .calibration import Calibration
 from .pace import Pacer
-from .ports import LinkLostError
 
 WINDOW = 0.1  # s over which positions are differentiated: a servo's own speed register is coarse
 

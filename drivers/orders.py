@@ -7,11 +7,10 @@ state is looked at meanwhile, and an idle controller that has not answered has l
 from collections.abc import Sequence
 from contextlib import suppress
 
-from ..robots.errors import BusError, RefusedError, SafetyError
+from ..robots.errors import BusError, LinkLostError, RefusedError, SafetyError
 from .answers import SilentError
 from .controller_state import TRIES, ControllerState, Telling
 from .language import Activity, Event, Kind, Request
-from .ports import LinkLostError
 
 LOOK_EVERY = 0.2  # s between looks at the state while something takes long
 

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 import serial
 from serial.tools import list_ports
 
-from ..robots.errors import BusError, RefusedError
+from ..robots.errors import BusError, LinkLostError, RefusedError
 from .pace import Clock, WallClock
 
 WRITE_TIMEOUT = 0.5  # s after which a port that takes no bytes is given up
@@ -37,10 +37,6 @@ else:
     import termios
 
     LINK_ERRORS = (serial.SerialException, OSError, termios.error)
-
-
-class LinkLostError(BusError):
-    """The port is gone: unplugged, or the process behind it has ended."""
 
 
 class Port(Protocol):
@@ -200,7 +196,7 @@ def open_port(url: str, baud_rate: int) -> Port:
 
 
 def _open_sim(url: str, baud_rate: int) -> Port:
-    from ..robots.description import load_robot, robot_names
+    from ..robots.catalogue import load_robot, robot_names
     from .protocols import language_names
     from .virtual.controller import ControllerLine, load_controller
     from .virtual.faults import Faults

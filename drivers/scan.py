@@ -14,14 +14,14 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 
 from ..robots.description import RobotDescription
-from ..robots.errors import BusError
+from ..robots.errors import BusError, LinkLostError
 from .bus import ActuatorBus, Fault
 from .calls import broadcast_ping, echoes, roll_call
 from .chain import DOUBLE, READS, Found, advice
 from .framing import Framing, Telemetry
 from .hello import FoundController, greet
 from .language import Language
-from .ports import LinkLostError, Port, open_port
+from .ports import Port, open_port
 from .protocols import load_language, load_protocol
 
 LOW_IDS = range(32)  # tried singly where a broadcast is answered by garbage: ids that people give

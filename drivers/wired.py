@@ -2,7 +2,8 @@
 
 from contextlib import suppress
 
-from ..robots.description import Bus, RobotDescription, load_robot, robot_names
+from ..robots.catalogue import load_robot, robot_names
+from ..robots.description import Bus, RobotDescription
 from ..robots.errors import RefusedError
 from .protocols import load_protocol
 

@@ -11,7 +11,7 @@ import gymnasium
 from .tasks import task_names
 
 if TYPE_CHECKING:
-    from .vector import CellVecEnv
+    from .vector.vec_env import CellVecEnv
 
 for _name in task_names():
     if f"genba/{_name}-v0" not in gymnasium.registry:
@@ -42,6 +42,6 @@ def make_vec(id: str, n: int, workers: int = 0, *, seed: int | None = None, **op
         UnknownNameError: If there is no such task; the text lists those there are.
         RefusedError: If n, workers or an option is not offered.
     """
-    from .vector import CellVecEnv  # brings torch along
+    from .vector.vec_env import CellVecEnv  # brings torch along
 
     return CellVecEnv(id, n, workers, seed=seed, options=options)

@@ -10,22 +10,22 @@ import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.utils import EzPickle
 
+from ..robots.catalogue import load_robot
 from ..robots.controller import make_controller
-from ..robots.description import load_robot
 from ..robots.envelope import SafetyEnvelope
 from ..robots.errors import RefusedError
 from ..robots.kinematics import Kinematics
 from ..robots.observation import Field, Observation
 from ..robots.state import Vector
 from ..robots.station import Station
+from .arm.realism import Realism
+from .arm.sim_arm import SimArm
 from .bullet import window_possible
 from .cell import Cell
 from .options import joints_option
 from .outlook import Outlook
 from .randomize import OFF, Draw, Randomization, preset
-from .realism import Realism
 from .senses import JobSense, PoseSense, TruthSense
-from .sim_arm import SimArm
 from .tasks import load_task
 from .view import Camera
 from .witness import Witness

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.observation import ObservationSpec
+from .arm.sim_arm import SimArm
 from .cell import Cell
-from .sim_arm import SimArm
 from .tasks import load_task
 from .view import Camera
 

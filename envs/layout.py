@@ -11,7 +11,8 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from ..robots.description import RobotDescription, load_robot
+from ..robots.catalogue import load_robot
+from ..robots.description import RobotDescription
 from ..robots.kinematics import Kinematics
 from .body import UPRIGHT, Body, Box, Colour, Quaternion, Triple, about_z
 

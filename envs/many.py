@@ -22,8 +22,8 @@ from ..robots.state import Vector
 from ..robots.success import Criterion, goal_vector
 from .body import Quaternion, Triple, about_z, motion_between, yaw_and_tilt
 from .cell import Cell
+from .experts.skills import Bools, Handling, transfer
 from .layout import ABSENT, Part, Seat, around, closing_direction
-from .skills import Bools, Handling, transfer
 from .task import ARM_FEATURES, Floats, Task, TrueTool, yaw_of
 
 LEFT_BY = 0.028  # m above the part that the hand must be before the turn passes on

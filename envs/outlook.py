@@ -8,10 +8,10 @@ from gymnasium import spaces
 
 from ..robots.errors import RefusedError
 from ..robots.observation import GROUPS, Observation, ObservationSpec
+from .arm.sim_arm import SimArm
 from .cell import Cell
 from .randomize import Draw, camera_offsets
 from .sight import Sight
-from .sim_arm import SimArm
 from .task import Task
 
 OBSERVATION_MODES = ("state", "rgb", "state+rgb")

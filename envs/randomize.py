@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..robots.errors import RefusedError
-from .render_mount import CameraOffset
+from .render.mount import CameraOffset
 
 Range = tuple[float, float]
 SIZES: Final = (0.95, 1.0, 1.05)  # parts are made in these sizes; a range of sizes chooses among those inside it

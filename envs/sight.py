@@ -12,14 +12,14 @@ import numpy.typing as npt
 from ..robots.errors import RefusedError, UnknownNameError
 from ..robots.rotations import quaternion_matrix, rpy_matrix
 from ..robots.urdf import read_urdf
+from .arm.sim_arm import SimArm
 from .bullet import bullet
 from .cell import Cell
-from .render_gl import GlPainter
-from .render_lens import Lamp, Lens
-from .render_mount import TCP, CameraMount, CameraOffset, lamp_with, lens_at, standard_mounts
-from .render_paint import Canvas, blank, paint
-from .render_scene import Floats, Placed, Scene
-from .sim_arm import SimArm
+from .render.gl import GlPainter
+from .render.lens import Lamp, Lens
+from .render.mount import TCP, CameraMount, CameraOffset, lamp_with, lens_at, standard_mounts
+from .render.paint import Canvas, blank, paint
+from .render.scene import Floats, Placed, Scene
 
 __all__ = ["BACKENDS", "CameraMount", "CameraOffset", "Picture", "Sight", "standard_mounts"]
 

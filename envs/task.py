@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..robots.description import RobotDescription, load_robot, robot_names
+from ..robots.catalogue import load_robot, robot_names
+from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
 from ..robots.features import Feature
 from ..robots.kinematics import Kinematics
@@ -25,7 +26,7 @@ from ..robots.station import arm_fields
 from ..robots.success import Criterion, Success, goal_fields
 from .cell import Cell
 from .randomize import PRESETS, Randomization
-from .render_mount import CameraMount, standard_mounts
+from .render.mount import CameraMount, standard_mounts
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from ..robots.errors import RefusedError
 from ..robots.kinematics import Kinematics
 from .bullet import bullet
 from .cell import Cell
-from .render_lens import Lens
-from .render_picture import picture
-from .render_scene import Scene
+from .render.lens import Lens
+from .render.picture import picture
+from .render.scene import Scene
 
 Pixels = npt.NDArray[np.uint8]
 

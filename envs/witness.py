@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from ..robots.kinematics import Kinematics
 from ..robots.pose import Pose
 from ..robots.state import Vector
+from .arm.sim_arm import SimArm
 from .cell import Cell
-from .sim_arm import SimArm
 from .task import Task, TrueTool
 
 

@@ -21,13 +21,13 @@ from ..robots.plant import Command, CommandedLaw, Motion
 from ..robots.pose import Pose
 from ..robots.servo import Gearbox
 from ..robots.state import Vector
+from .arm.drives_stepper import StepperDrives
+from .arm.realism import Realism
+from .arm.sim_arm import SimArm
 from .bullet import bullet
 from .cell import Cell
-from .drives_stepper import StepperDrives
 from .env import START_SPREAD
-from .realism import Realism
 from .senses import JobSense, PoseSense, TruthSense
-from .sim_arm import SimArm
 from .tasks import load_task
 from .witness import Witness
 

@@ -9,7 +9,7 @@ from genba.drivers.arm import BenchArm
 from genba.drivers.calibration import find_calibration
 from genba.policies.catalogue import find_policy
 from genba.policies.run import PolicyRun
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 PORT = "genba-sim://so101?time=virtual"
 

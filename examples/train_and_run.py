@@ -11,7 +11,7 @@ from genba.policies.pack import pack
 from genba.policies.run import run_bundle
 from genba.policies.train import train
 from genba.policies.training.recipe_load import load_recipe
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 
 def main() -> int:

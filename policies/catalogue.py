@@ -59,7 +59,7 @@ def policies() -> Iterator[Entry]:
 
 def describe(bundle: PolicyBundle) -> Entry:
     """The catalogue's row of a bundle."""
-    from ..robots.description import load_robot
+    from ..robots.catalogue import load_robot
 
     manifest = bundle.manifest
     measured = manifest.measured

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..robots.description import load_robot
+from ..robots.catalogue import load_robot
 from ..robots.errors import BusError, RefusedError
 from .bundle import PolicyBundle
 from .catalogue import find_policy

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..robots.description import load_robot
+from ..robots.catalogue import load_robot
 from ..robots.errors import RefusedError
 from ..robots.features import Feature, FeatureMap
 from ..robots.observation import ObservationSpec

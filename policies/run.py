@@ -16,13 +16,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..robots.arm import Arm
 from ..robots.controller import make_controller
 from ..robots.description import RobotDescription
 from ..robots.envelope import SafetyEnvelope
 from ..robots.errors import BusError, GenbaError, RefusedError, SafetyError
 from ..robots.kinematics import Kinematics
 from ..robots.recorder import Recorder
-from ..robots.state import Arm
 from ..robots.station import Sense, Station
 from .bundle import PolicyBundle
 from .judge import Judge, RangeWatch

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.env import CellEnv
-from ..robots.description import load_robot
+from ..robots.catalogue import load_robot
 from ..robots.errors import RefusedError
 from .crews.crew import Crew, LocalCrew
 from .sight.sight_run import SightRun
@@ -94,7 +94,8 @@ def train(
                 raise RefusedError("steps does nothing with obs 'rgb', which knows no reinforcement learning")
             run = SightRun(cell, options, recipe, seed=seed)
         elif recipe.algorithm in OURS:
-            run = ImitationRun(cell, options, recipe, seed=seed, steps=steps, given=given)
+            trajectories, origin = (given.trajectories, given.path) if given else (None, None)
+            run = ImitationRun(cell, options, recipe, seed=seed, steps=steps, given=trajectories, origin=origin)
         else:
             run = ScratchRun(cell, options, recipe, seed=seed, steps=steps)
             table["scratch"]["steps"] = run.steps

@@ -48,6 +48,10 @@ class BusError(GenbaError, OSError):
     exit_code = 4
 
 
+class LinkLostError(BusError):
+    """The port is gone: unplugged, or the process behind it has ended."""
+
+
 class TaskFailedError(GenbaError, RuntimeError):
     """Everything worked and the task was not achieved."""
 

@@ -1,15 +1,10 @@
-"""What an arm says, and the Arm protocol that the simulated and the real one keep.
+"""What an arm says.
 
 Vectors are plain tuples of floats, not arrays: they are frozen, they travel through the tick six numbers at
 a time, and scalar arithmetic on them is several times faster than on a NumPy array of that size.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    from .description import RobotDescription
-    from .envelope import Admitted
 
 Vector = tuple[float, ...]
 
@@ -31,24 +26,3 @@ class ArmState:
     joint_velocities: Vector
     joint_efforts: Vector
     gripper: float
-
-
-@runtime_checkable
-class Arm(Protocol):
-    """An arm that the tick can drive: simulated or on the bench.
-
-    `write` takes an `Admitted` and nothing else; `advance` lets `dt` seconds pass, in physics or on the wall.
-    """
-
-    @property
-    def robot(self) -> "RobotDescription":
-        """The description this arm was made from."""
-
-    def read(self) -> ArmState:
-        """Return the newest measurement."""
-
-    def write(self, admitted: "Admitted") -> None:
-        """Send an admitted command to the motors."""
-
-    def advance(self, dt: float) -> None:
-        """Let `dt` seconds pass."""

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from .arm import Arm
 from .controller import ArmController
 from .description import RobotDescription
 from .envelope import Admitted, SafetyEnvelope
@@ -18,7 +19,7 @@ from .kinematics import Kinematics
 from .observation import Field, Observation, ObservationSpec
 from .pose import Pose
 from .recorder import Recorder, Tick
-from .state import Arm, ArmState, Vector
+from .state import ArmState, Vector
 
 
 @runtime_checkable

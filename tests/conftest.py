@@ -30,7 +30,7 @@ def proportional() -> "PolicyBundle":
     from genba.envs.tasks import load_task
     from genba.policies.manifest import Control, Normalisation, Provenance, TaskInfo
     from genba.policies.pack import Layers, TrainingRun, assemble
-    from genba.robots.description import load_robot
+    from genba.robots.catalogue import load_robot
     from genba.robots.features import Feature
     from genba.robots.success import goal_vector
 
@@ -69,7 +69,7 @@ def bowing() -> "Callable[[str], PolicyBundle]":
         from genba.envs.tasks import load_task
         from genba.policies.manifest import Control, Normalisation, Provenance, TaskInfo
         from genba.policies.pack import Layers, TrainingRun, assemble
-        from genba.robots.description import load_robot
+        from genba.robots.catalogue import load_robot
         from genba.robots.features import Feature
         from genba.robots.success import goal_vector
 

@@ -15,7 +15,7 @@ from genba.drivers.virtual import feetech_sts as twin
 from genba.drivers.virtual.process import TwinProcess
 from genba.drivers.virtual.sts3215 import VirtualServo
 from genba.policies.bundle import PolicyBundle
-from genba.robots.description import load_robot, read_robot
+from genba.robots.catalogue import load_robot, read_robot
 from genba.robots.errors import RefusedError
 
 SERVE = ("-m", "genba.drivers.virtual.serve")
@@ -244,8 +244,8 @@ def _await_owner(port: str, owner: "subprocess.Popen[str]") -> None:
     """Return once another process holds the port."""
     import select
 
-    from genba.drivers.ports import LinkLostError, open_port
-    from genba.robots.errors import BusError
+    from genba.drivers.ports import open_port
+    from genba.robots.errors import BusError, LinkLostError
 
     while owner.poll() is None:
         try:

@@ -11,7 +11,7 @@ from genba.drivers.protocols import protocol_names
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.sim_port import SimPort
 from genba.policies.bundle import PolicyBundle
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 
 ARMS = [name for name in robot_names() if (bus := load_robot(name).bus) and bus.protocol in protocol_names()]
 NEVER = 1_000_000

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from genba.envs.tasks import load_task, task_names
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 ROOT = Path(__file__).parents[1]
 SHARED = {"joint_positions"}

@@ -13,7 +13,7 @@ import numpy as np
 from genba.drivers.senses import SenseServer
 from genba.drivers.virtual.plant import ServoPlant
 from genba.drivers.virtual.serve import serve
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.plant import Command, Motion, Plant
 
 ROWS = 200_000

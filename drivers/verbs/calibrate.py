@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Calibrate a unit: as designed, by a sweep by hand, by another program's file; or measure friction."""
     from contextlib import closing
 
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ...robots.table import as_json
     from ..bus import ActuatorBus
     from ..calibration import calibrate_to_nominal, calibration_path, unit_of

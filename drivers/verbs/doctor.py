@@ -5,7 +5,7 @@ import argparse
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Look over this computer: Python, packages, clock, processor, ports, calibrations."""
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from .. import doctor
     from ..port_info import list_port_info
 

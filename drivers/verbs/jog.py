@@ -10,7 +10,7 @@ from . import _options
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Jog an arm through the safety envelope: by keys while they are held, or by --joint NAME --by RAD, --x M."""
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ...robots.table import as_json
     from ..guide import Guide
     from ..jog import HELP, jog

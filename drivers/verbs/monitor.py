@@ -13,7 +13,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     import json
     from contextlib import closing
 
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ..bus import ActuatorBus
     from ..calibration import find_calibration, unit_of
     from ..chart import save

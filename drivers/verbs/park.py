@@ -7,7 +7,7 @@ from . import _options
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Move an arm to its park position, slowly, through the safety envelope; it holds there until released."""
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ...robots.table import as_json
     from ..guide import Guide
     from ..lead import lead

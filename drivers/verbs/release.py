@@ -13,7 +13,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Switch the torque of an arm off, after saying how far it will fall."""
     from contextlib import closing
 
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ...robots.table import as_json
     from ..arm import BenchArm
     from ..bus import Fault

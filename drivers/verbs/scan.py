@@ -9,7 +9,7 @@ from . import _options
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Find what answers on a port: all ids, baud rates, protocols and command languages; writes nothing."""
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ..progress import bar
     from ..protocols import language_names, load_protocol, protocol_names
     from ..scan import plan, scan

@@ -10,7 +10,7 @@ from . import _options
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Give servos their ids and rate, one plugged in at a time, or reset one; every write is read back."""
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ...robots.table import as_json
     from ..chain import Found
     from ..lone import find_alone

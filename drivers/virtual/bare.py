@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from ...robots.description import Bus, RobotDescription, load_robot
+from ...robots.catalogue import load_robot
+from ...robots.description import Bus, RobotDescription
 from ..protocols import load_protocol
 
 PATTERN = "so101"  # arm whose six joints the servos are hung on

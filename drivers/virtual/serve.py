@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Protocol
 
-from ...robots.description import RobotDescription, load_robot
+from ...robots.catalogue import load_robot
+from ...robots.description import RobotDescription
 from ...robots.errors import GenbaError, RefusedError
 from ..protocols import language_names
 from ..senses import SenseServer

@@ -6,8 +6,8 @@ In wall time the line is brought up to date whenever the port is used. In virtua
 
 from typing import Protocol
 
+from ...robots.errors import LinkLostError
 from ..pace import Clock, WallClock
-from ..ports import LinkLostError
 from .faults import Faults
 
 

@@ -1,11 +1,11 @@
 """BinPick: empty a bin of cubes that lie in a heap as they were poured, one after another, into a tray.
 
 Parts: 24 mm aluminium cubes of 37 g in a bin of 200 x 150 mm with 35 mm walls; heaps and their mirror images come from
-a store of settled ones, see `piles.py`. Levels are numbers of cubes, 5 to 10. The cell's controller looks into the bin
-and names the part to take next and the direction in which fingers have room about it: the highest one. Success: all
-cubes at rest in the tray, let go of. Fingers that close in the bin without lifting anything have made an attempt: more
-than three for one part are a failure, and so is a cube spilled outside bin and tray. The SO-101 is not offered: its jaw
-is too thick for what lies in corners, and its expert cleared 33 of 40 bins.
+a store of settled ones, see `parts/piles.py`. Levels are numbers of cubes, 5 to 10. The cell's controller looks into
+the bin and names the part to take next and the direction in which fingers have room about it: the highest one.
+Success: all cubes at rest in the tray, let go of. Fingers that close in the bin without lifting anything have made an
+attempt: more than three for one part are a failure, and so is a cube spilled outside bin and tray. The SO-101 is not
+offered: its jaw is too thick for what lies in corners, and its expert cleared 33 of 40 bins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ from ...robots.state import Vector
 from ...robots.success import Criterion
 from ..body import Quaternion, Triple, about_z
 from ..cell import Cell
-from ..fixtures import tray
-from ..grasping import axes_of, best, grasps
+from ..experts.grasping import axes_of, best, grasps
+from ..experts.skills import Bools, Handling
 from ..layout import Part, Seat, frame_point
 from ..many import PART_FEATURES, PartsTask, yaw_features
 from ..options import number_option
-from ..piles import EDGE, FINGER_END, FLOOR, FREE, MASS, RIM, bin_body, heap, heaps_of
-from ..skills import Bools, Handling
+from ..parts.fixtures import tray
+from ..parts.piles import EDGE, FINGER_END, FLOOR, FREE, MASS, RIM, bin_body, heap, heaps_of
 from ..task import Floats, TrueTool
 
 PLATE, EDGING, WALL = 0.001, 0.005, 0.003  # m, of the tray

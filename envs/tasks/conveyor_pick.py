@@ -19,14 +19,14 @@ from ...robots.features import Feature
 from ...robots.observation import Field
 from ...robots.state import Vector
 from ...robots.success import Criterion
-from ..belt import Belt, carried_along, led
 from ..body import Body, Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
-from ..fixtures import tray
+from ..experts.skills import Handling, grip_action, look
 from ..layout import ABSENT, Part, Seat
 from ..many import PART_FEATURES, PartsTask, yaw_features
 from ..options import number_option, rows_option
-from ..skills import Handling, grip_action, look
+from ..parts.belt import Belt, carried_along, led
+from ..parts.fixtures import tray
 from ..task import Floats, TrueTool
 
 COUNT = 5

@@ -24,8 +24,8 @@ from ...robots.success import Criterion, goal_vector
 from ..assembly import ASSEMBLY_FIELDS, two_places
 from ..body import Body, Box, Colour, Cylinder, Mover, about_z, motion_between, yaw_and_tilt
 from ..cell import Cell
-from ..fit import EXACT_SIZES, Fitting, fit
-from ..gears import (
+from ..experts.fit import EXACT_SIZES, Fitting, fit
+from ..parts.gears import (
     BORE_RADIUS,
     FEET,
     PITCH_RADIUS,

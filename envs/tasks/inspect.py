@@ -22,7 +22,7 @@ from ...robots.state import Vector
 from ...robots.success import Criterion, goal_vector
 from ..body import Body, Box, Colour, about_z
 from ..cell import Cell
-from ..skills import motion_action
+from ..experts.skills import motion_action
 from ..task import Floats, Task, TrueTool
 
 LENS = 0.090  # m behind the tool point at which the camera sits

@@ -22,10 +22,10 @@ from ...robots.state import Vector
 from ...robots.success import Criterion
 from ..body import Box, Colour, Quaternion, Triple, about_z, yaw_and_tilt
 from ..cell import Cell
-from ..fixtures import hole_block
+from ..experts.skills import Handling
 from ..layout import Part, Seat, frame_point, scatter
 from ..many import PART_FEATURES, PartsTask, yaw_features
-from ..skills import Handling
+from ..parts.fixtures import hole_block
 from ..task import TrueTool
 
 WIDTH = 0.024  # m, footprint of all types

@@ -23,12 +23,12 @@ from ...robots.state import Vector
 from ...robots.success import Criterion
 from ..body import Body, Box, Colour, Quaternion, Triple, about_z, yaw_and_tilt
 from ..cell import Cell
+from ..experts.pushing import press, push, rise
+from ..experts.skills import Handling, transfer
 from ..layout import Part, Seat
-from ..machine import BUTTON_TOP, CLEAR, OPENED, POST, POST_AT, PRESSED, SHUT, STROKE, VICE, Machine
 from ..many import PART_FEATURES, PartsTask, yaw_features
 from ..options import rows_option
-from ..pushing import press, push, rise
-from ..skills import Handling, transfer
+from ..parts.machine import BUTTON_TOP, CLEAR, OPENED, POST, POST_AT, PRESSED, SHUT, STROKE, VICE, Machine
 from ..task import Floats, SenseNoise, TrueTool
 
 STEPS = ("open", "unload", "load", "close", "start", "done")

@@ -18,9 +18,9 @@ from ...robots.errors import RefusedError
 from ...robots.success import Criterion
 from ..body import Body, Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
+from ..experts.skills import Handling
 from ..layout import Part, Seat, frame_point
 from ..many import PART_FEATURES, PartsTask, yaw_features
-from ..skills import Handling
 from ..task import TrueTool
 
 LENGTH, WIDTH, HEIGHT = 0.026, 0.022, 0.024  # m, along the closing direction, across it, upwards

@@ -25,9 +25,9 @@ from ...robots.success import Criterion, goal_vector
 from ..assembly import ASSEMBLY_FIELDS, two_places
 from ..body import Body, Box, Colour, about_z, motion_between, yaw_and_tilt
 from ..cell import Cell
-from ..device import ForceGauge
-from ..fit import EXACT_SIZES, Fitting, fit
-from ..fixtures import hole_block
+from ..experts.fit import EXACT_SIZES, Fitting, fit
+from ..parts.fixtures import hole_block
+from ..parts.gauge import ForceGauge
 from ..randomize import Randomization
 from ..task import Floats, Task, TrueTool, yaw_of
 from .pick_place import PickPlace

@@ -21,7 +21,7 @@ from ...robots.state import Vector
 from ...robots.success import goal_vector
 from ..body import Body, Box, Quaternion, about_z, yaw_and_tilt
 from ..cell import Cell
-from ..skills import Handling, transfer
+from ..experts.skills import Handling, transfer
 from ..task import ARM_FEATURES, Floats, Task, TrueTool, yaw_of
 
 WIDTH = 0.024  # m, edge of the block

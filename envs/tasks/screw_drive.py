@@ -3,7 +3,7 @@
 Parts: a driver of 130 g with a square handle, hanging by its flange in a holder, an M16 bolt of 2 mm pitch on its
 magnetic bit; and a block with a tapped hole whose mouth takes the bolt's point, elsewhere. The driver starts when it is
 pressed on; a torque arm, not modelled, takes its reaction, which two fingers could not. What thread and clutch do is
-`envs/thread.py`. Success: the bolt within 0.75 mm of its seat (0.375 of the pitch, as Factory's NutThread), tightened
+`parts/thread.py`. Success: the bolt within 0.75 mm of its seat (0.375 of the pitch, as Factory's NutThread), tightened
 with 1.5 +- 0.15 N m (10 % is what work standards give a clutch; its setting differs by 3 % from episode to episode),
 not cross-threaded (it caught the thread within 2 degrees of upright), and the driver back in its holder, let go of and
 at rest. Torque beyond 1.65 N m and a crossed thread are for good. The cell does not know the torque; it knows the
@@ -25,12 +25,12 @@ from ...robots.success import Criterion, goal_vector
 from ..assembly import ASSEMBLY_FIELDS, two_places
 from ..body import Body, Colour, about_z, motion_between, yaw_and_tilt
 from ..cell import Cell
-from ..driver import BIT, HANDLE, HANDLE_HEIGHT, HEAD, LENGTH, TIP, bolt_shapes, driver_shapes, socket_shapes
-from ..fit import EXACT_SIZES, Fitting, fit
-from ..fixtures import hole_block
+from ..experts.fit import EXACT_SIZES, Fitting, fit
+from ..parts.driver import BIT, HANDLE, HANDLE_HEIGHT, HEAD, LENGTH, TIP, bolt_shapes, driver_shapes, socket_shapes
+from ..parts.fixtures import hole_block
+from ..parts.thread import PITCH, Thread
 from ..randomize import Randomization
 from ..task import ARM_FEATURES, Floats, Task, TrueTool, yaw_of
-from ..thread import PITCH, Thread
 
 FEED = 3.0 * PITCH  # m from the first catch to the seat
 BORE, BORE_DEPTH = 0.0113, 0.005  # m, of the mouth that takes the point

@@ -17,10 +17,10 @@ from ...robots.state import Vector
 from ...robots.success import Criterion
 from ..body import Box, Colour, Quaternion, Triple, about_z
 from ..cell import Cell
-from ..fixtures import tray
+from ..experts.skills import Handling
 from ..layout import Part, Seat, frame_point, scatter
 from ..many import PartsTask
-from ..skills import Handling
+from ..parts.fixtures import tray
 from ..task import TrueTool
 
 WIDTH = 0.024  # m, edge of a part

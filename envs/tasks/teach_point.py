@@ -18,7 +18,7 @@ from ...robots.state import Vector
 from ...robots.success import goal_vector
 from ..body import Body, Box, about_z
 from ..cell import Cell
-from ..skills import angle_between, motion_action
+from ..experts.skills import angle_between, motion_action
 from ..task import Floats, Task, TrueTool, yaw_of
 
 GAIN = 0.18  # share of the remaining way asked for in one tick; more would overshoot behind the drives' lag

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ... import __version__
-from ...envs.vector_cells import Block, Cells, Packer, row
-from ...envs.vector_errors import told
+from ...envs.vector.cells import Block, Cells, Packer, row
+from ...envs.vector.errors import told
 from .ray_line import Door, Way
 
 SHARE = 0.5  # of a processor, for an actor of either kind: those with cells wait while those with jobs work

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from ...envs.vector import CellVecEnv
-from ...envs.vector_cells import Block, Info, Packer, Space, row
-from ...envs.vector_errors import raised
+from ...envs.vector.cells import Block, Info, Packer, Space, row
+from ...envs.vector.errors import raised
+from ...envs.vector.vec_env import CellVecEnv
 from .crew import CrewError
 from .ray_actors import PATIENCE_S, TRIES
 from .ray_called import LOST, Called

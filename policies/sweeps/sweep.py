@@ -16,7 +16,8 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ...robots.description import RobotDescription, load_robot
+from ...robots.catalogue import load_robot
+from ...robots.description import RobotDescription
 from ...robots.errors import RefusedError
 from ..crews.crew import Crew
 from ..training.checkpoint import write_whole

@@ -12,9 +12,9 @@ import numpy as np
 import torch as th
 from numpy.typing import NDArray
 
-from ...envs.curriculum import Curriculum
 from ...robots.features import FeatureMap
 from .collect import BatchActor, Collectors, Trajectory
+from .curriculum import Curriculum
 from .descent import descend, falling_share
 from .layout import arrays_of
 from .recipe import ImitationRecipe

@@ -9,11 +9,11 @@ A run that was interrupted between two rounds and resumed ends with the same wei
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch as th
 
-from ...envs.curriculum import Curriculum
 from ...envs.env import CellEnv
 from ...robots.errors import RefusedError
 from ...robots.features import FeatureMap
@@ -22,6 +22,7 @@ from ..pages.progress import progress_bar
 from ..runfile import write_run
 from .checkpoint import write_whole
 from .collect import Collectors, Trajectory
+from .curriculum import Curriculum
 from .imitate import Imitation, batch_actor
 from .improve import Improvement
 from .layout import layout_of
@@ -32,9 +33,6 @@ from .run_folder import RunFolder
 from .tempo import Tempo
 from .tempo_search import TempoSearch
 from .warm import make_model
-
-if TYPE_CHECKING:
-    from ..demonstrations.read import Demonstrations
 
 
 class ImitationRun:
@@ -48,7 +46,8 @@ class ImitationRun:
         *,
         seed: int,
         steps: int | None,
-        given: "Demonstrations | None" = None,
+        given: list[Trajectory] | None = None,
+        origin: Path | None = None,
     ) -> None:
         """Lay out a run; nothing is computed yet.
 
@@ -58,9 +57,10 @@ class ImitationRun:
             recipe: How much of what.
             seed: Of everything random.
             steps: Environment steps after which improvement ends; its rounds alone decide if None.
-            given: Demonstrations from disk, instead of the expert's own.
+            given: Demonstrations that are there, instead of the expert's own.
+            origin: Where those come from.
         """
-        self.given = given
+        self.given, self._origin = given, origin
         self.env, self.env_options, self.seed, self.steps = env, env_options, seed, steps
         self.whole = recipe
         self.recipe = recipe.improvement
@@ -149,8 +149,7 @@ class ImitationRun:
         started = time.monotonic()
         saved = self.saved
         if saved is None:
-            given = self.given.trajectories if self.given else None
-            self.mean, self.std = self.imitation.demonstrate(collectors, given)
+            self.mean, self.std = self.imitation.demonstrate(collectors, self.given)
             if not any(t.success for t in self.imitation.demonstrations):
                 raise RefusedError(f"{self.env.task_name}: the scripted expert never succeeded; nothing to imitate")
             self.model = make_model(self.env, self.features, self.mean, self.std, self.seed, self.whole.nets)
@@ -321,7 +320,7 @@ class ImitationRun:
                 seed=self.seed,
                 steps=steps,
                 seconds=self.seconds,
-                demos=self.given.path if self.given else None,
+                demos=self._origin,
             ),
         )
 

@@ -23,7 +23,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ...robots.description import RobotDescription, load_robot
+from ...robots.catalogue import load_robot
+from ...robots.description import RobotDescription
 from ...robots.kinematics import Kinematics
 
 Floats = npt.NDArray[np.float64]

@@ -12,7 +12,7 @@ from .train import StoppedError
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Write what the scripted expert does as a dataset in LeRobot's format v3."""
     from ...envs.tasks import load_task
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ..demonstrations.make import make
     from ..pages.progress import progress_bar
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Search for the best recipe: many trainings, each resumable, with Optuna."""
     from ...envs.tasks import load_task
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ..sweeps.sweep_space import parse_axis
     from ..training.recipe_load import parse_change
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Train a policy in simulation, with checkpoints and TensorBoard logs."""
     from ...envs.tasks import load_task
-    from ...robots.description import load_robot
+    from ...robots.catalogue import load_robot
     from ..training.recipe_load import load_recipe, parse_change
 
     load_task(options.task)

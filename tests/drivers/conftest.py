@@ -14,7 +14,8 @@ from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.sim_port import SimPort
 from genba.drivers.wired import models_of
-from genba.robots.description import Bus, RobotDescription, load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import Bus, RobotDescription
 from genba.robots.errors import RefusedError
 
 MIXED = {"dynamixel2": ("XL430-W250", "XL430-W250", "XL330-M288", "XM430-W350", "XM430-W210", "XL330-M077")}

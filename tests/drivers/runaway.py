@@ -3,7 +3,7 @@
 import sys
 
 from genba.drivers.arm import BenchArm
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.envelope import SafetyEnvelope
 from genba.robots.kinematics import Kinematics
 

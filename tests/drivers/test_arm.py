@@ -9,17 +9,17 @@ from genba.drivers.arm import BenchArm
 from genba.drivers.bus import ActuatorBus
 from genba.drivers.calibration import nominal_calibration
 from genba.drivers.framing import Packet
-from genba.drivers.ports import LinkLostError
 from genba.drivers.protocols import load_protocol
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.sim_port import SimPort
+from genba.robots.arm import Arm
 from genba.robots.description import RobotDescription
 from genba.robots.envelope import SafetyEnvelope
-from genba.robots.errors import BusError, RefusedError, SafetyError
+from genba.robots.errors import BusError, LinkLostError, RefusedError, SafetyError
 from genba.robots.gravity import Gravity
 from genba.robots.kinematics import Kinematics
-from genba.robots.state import Arm, ArmState
+from genba.robots.state import ArmState
 
 DT = 1.0 / 30.0
 READ, WRITE, SYNC_WRITE = 0x02, 0x03, 0x83  # in every protocol of bus servos

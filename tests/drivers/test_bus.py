@@ -4,11 +4,10 @@ import pytest
 
 from genba.drivers.bus import ActuatorBus, Fault
 from genba.drivers.framing import Telemetry
-from genba.drivers.ports import LinkLostError
 from genba.drivers.protocols import load_protocol, protocol_names
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import BROWN_OUT, VirtualLine
-from genba.robots.errors import BusError, RefusedError, UnknownNameError
+from genba.robots.errors import BusError, LinkLostError, RefusedError, UnknownNameError
 
 IDS = (1, 2, 3, 4, 5, 6)
 

@@ -17,7 +17,8 @@ from genba.drivers.calibration import (
     load_calibration,
     nominal_calibration,
 )
-from genba.robots.description import RobotDescription, load_robot
+from genba.robots.catalogue import load_robot
+from genba.robots.description import RobotDescription
 from genba.robots.errors import RefusedError
 
 ROW = ActuatorCalibration(

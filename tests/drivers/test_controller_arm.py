@@ -14,7 +14,8 @@ from genba.drivers.protocols import language_names, load_language
 from genba.drivers.virtual.controller import ControllerLine, load_controller
 from genba.drivers.virtual.marlin import VirtualMarlin
 from genba.drivers.virtual.sim_port import SimPort
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.envelope import SafetyEnvelope
 from genba.robots.errors import BusError, RefusedError, SafetyError
 from genba.robots.kinematics import Kinematics

@@ -13,7 +13,7 @@ from genba.drivers.virtual.controller import ControllerLine, load_controller
 from genba.drivers.virtual.dobot import VirtualDobot
 from genba.drivers.virtual.sim_port import SimPort
 from genba.policies.bundle import PolicyBundle
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 
 BUSES = {name: bus for name in robot_names() if (bus := load_robot(name).bus) is not None}
 ARMS = [name for name, bus in BUSES.items() if bus.protocol in language_names()]

@@ -22,7 +22,7 @@ from genba.drivers.protocols._dynamixel_frames import (
 )
 from genba.drivers.protocols._dynamixel_tables import BY_NUMBER, MODELS
 from genba.drivers.protocols.dynamixel2 import FRAMING, Dynamixel2, Instruction, Reset
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.errors import RefusedError
 
 MERGED = Dynamixel2(merged=True)

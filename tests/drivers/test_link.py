@@ -11,7 +11,7 @@ from genba.drivers.answers import SilentError
 from genba.drivers.controller_state import SLACK, TOP_SPEED
 from genba.drivers.language import Activity, Kind, Request
 from genba.drivers.link import Link
-from genba.drivers.ports import LinkLostError, open_port
+from genba.drivers.ports import open_port
 from genba.drivers.protocols import language_names, load_language
 from genba.drivers.virtual.controller import ControllerLine, load_controller
 from genba.drivers.virtual.faults import Faults
@@ -20,7 +20,7 @@ from genba.drivers.virtual.marlin import VirtualMarlin
 from genba.drivers.virtual.process import TwinProcess
 from genba.drivers.virtual.sim_port import SimPort
 from genba.drivers.virtual.uarm import ENCODER, VirtualUArm
-from genba.robots.errors import BusError, RefusedError, SafetyError, UnknownNameError
+from genba.robots.errors import BusError, LinkLostError, RefusedError, SafetyError, UnknownNameError
 
 every = pytest.mark.parametrize("name", language_names())
 NEAR = 3.0 * ENCODER  # rad: what an encoder of 4096 steps, read as a point, may be off

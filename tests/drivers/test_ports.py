@@ -9,9 +9,9 @@ import pytest
 import serial
 
 from genba.drivers.bus import ActuatorBus
-from genba.drivers.ports import LINK_ERRORS, LinkLostError, SerialPort, open_port, port_names, usb_serial
+from genba.drivers.ports import LINK_ERRORS, SerialPort, open_port, port_names, usb_serial
 from genba.drivers.protocols.feetech_sts import FRAMING
-from genba.robots.errors import BusError, RefusedError, UnknownNameError
+from genba.robots.errors import BusError, LinkLostError, RefusedError, UnknownNameError
 
 needs_pty = pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo terminals")
 

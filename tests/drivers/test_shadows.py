@@ -13,7 +13,8 @@ from genba.drivers.virtual.dynamixel import VirtualDynamixel
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.sim_port import SimPort
 from genba.drivers.wired import bus_of
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.errors import BusError
 
 DOUBLED = [name for name in robot_names() if load_robot(name).shadow_ids]

@@ -11,13 +11,13 @@ import pytest
 
 from genba.drivers.arm import BenchArm
 from genba.drivers.bus import ActuatorBus
-from genba.drivers.ports import LinkLostError, open_port
+from genba.drivers.ports import open_port
 from genba.drivers.protocols import load_protocol, protocol_names
 from genba.drivers.protocols.feetech_sts import FRAMING
 from genba.drivers.senses import RemoteSense
 from genba.drivers.virtual.process import TwinProcess
 from genba.robots.description import RobotDescription
-from genba.robots.errors import BusError
+from genba.robots.errors import BusError, LinkLostError
 
 COMMAND = ("-m", "genba.drivers.virtual.serve")
 IDS = [1, 2, 3, 4, 5, 6]

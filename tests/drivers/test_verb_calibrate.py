@@ -20,7 +20,8 @@ from genba.drivers.virtual.plant import Motion, ServoPlant
 from genba.drivers.virtual.servo import TICKS, RegisterServo
 from genba.drivers.virtual.sim_port import SimPort
 from genba.robots import description
-from genba.robots.description import RobotDescription, load_robot
+from genba.robots.catalogue import load_robot
+from genba.robots.description import RobotDescription
 
 URL = "genba-sim://arm"
 STOP = 0.05  # rad from the end of a joint's range to its mechanical stop

@@ -13,7 +13,7 @@ from genba.drivers import doctor
 from genba.drivers.calibration import nominal_calibration
 from genba.drivers.doctor import Finding
 from genba.drivers.port_info import PortInfo
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 
 def port(name: str = "/dev/ttyUSB0", *cures: tuple[str, str]) -> PortInfo:

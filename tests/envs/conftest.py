@@ -11,7 +11,7 @@ import pytest
 from genba.envs import make_vec
 from genba.envs.env import CellEnv
 from genba.envs.tasks import load_task, task_names
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 sys.path.insert(0, str(Path(__file__).parent))  # in import mode "importlib" no folder is on the path
 

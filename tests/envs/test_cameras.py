@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from genba.envs.arm.sim_arm import SimArm
 from genba.envs.body import Body, Box
 from genba.envs.bullet import bullet
 from genba.envs.cell import Cell
 from genba.envs.env import CellEnv
-from genba.envs.render_gl import _context
-from genba.envs.render_mount import lens_at
+from genba.envs.render.gl import _context
+from genba.envs.render.mount import lens_at
 from genba.envs.sight import CameraMount, CameraOffset, Sight, standard_mounts
-from genba.envs.sim_arm import SimArm
 from genba.envs.view import Camera
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.errors import RefusedError
 
 Seen = Mapping[str, npt.NDArray[np.generic]]

@@ -15,7 +15,7 @@ from genba.envs.cell import Cell
 from genba.envs.env import CellEnv
 from genba.envs.randomize import Randomization
 from genba.envs.tasks import load_task, task_names
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.errors import RefusedError
 
 Make = Callable[..., CellEnv]

@@ -8,7 +8,7 @@ import pytest
 
 from genba.envs.env import CellEnv
 from genba.envs.glance import Glances
-from genba.robots.description import robot_names
+from genba.robots.catalogue import robot_names
 from genba.robots.observation import Observation
 
 ASIDE = (0.012, -0.009, 0.015, 0.1)

@@ -7,9 +7,9 @@ import pytest
 from genba.envs.body import about
 from genba.envs.bullet import bullet
 from genba.envs.cell import Cell
-from genba.envs.fixtures import hole_block
+from genba.envs.parts.fixtures import hole_block
 from genba.envs.tasks.peg_insert import CLEARANCES, DEPTH, FLOOR, HEIGHT, WIDTHS, peg_body
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 
 REST = FLOOR + 0.5 * HEIGHT  # m, centre of a seated peg
 START = FLOOR + DEPTH + 0.5 * HEIGHT  # m, centre of a peg that stands on the mouth

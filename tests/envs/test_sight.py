@@ -12,16 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from genba.envs.arm.sim_arm import SimArm
 from genba.envs.body import Body, Box, Cylinder
 from genba.envs.bullet import bullet
 from genba.envs.cell import Cell
 from genba.envs.env import CellEnv
-from genba.envs.render_mount import lamp_with, lens_at
-from genba.envs.render_paint import blank, paint
-from genba.envs.render_scene import Scene
+from genba.envs.render.mount import lamp_with, lens_at
+from genba.envs.render.paint import blank, paint
+from genba.envs.render.scene import Scene
 from genba.envs.sight import CameraMount, CameraOffset, Sight, standard_mounts
-from genba.envs.sim_arm import SimArm
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.kinematics import Kinematics
 from genba.robots.urdf import read_urdf
 

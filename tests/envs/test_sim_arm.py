@@ -8,17 +8,19 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
+from genba.envs.arm.realism import Realism
+from genba.envs.arm.rotors import rotor_shares
+from genba.envs.arm.sim_arm import SimArm
 from genba.envs.bullet import bullet
 from genba.envs.cell import Cell
 from genba.envs.fold import fold_fixed_links
-from genba.envs.realism import Realism
-from genba.envs.rotors import rotor_shares
-from genba.envs.sim_arm import SimArm
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.arm import Arm
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.envelope import Admitted, SafetyEnvelope
 from genba.robots.gravity import Gravity
 from genba.robots.kinematics import Kinematics
-from genba.robots.state import Arm, ArmState
+from genba.robots.state import ArmState
 
 ROBOTS = pytest.mark.parametrize("name", robot_names())
 SERVO_ARMS = [n for n in robot_names() if {d.kind for d in load_robot(n).actuator_drives} == {"servo"}]

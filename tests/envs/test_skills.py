@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from genba.envs.skills import Handling, transfer
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.envs.experts.skills import Handling, transfer
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import RobotDescription
 
 WIDTH = 0.030
 TOLERANCE = 0.005

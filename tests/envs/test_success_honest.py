@@ -10,7 +10,7 @@ from genba.envs.bullet import bullet
 from genba.envs.env import CellEnv
 from genba.envs.tasks import task_names
 from genba.envs.tasks.pick_place import FLOOR, RIM, WIDTH
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 
 Make = Callable[..., CellEnv]
 RESETS = 1000  # of each task, with each arm

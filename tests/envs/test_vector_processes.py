@@ -195,7 +195,7 @@ def test_ctrl_c_reaches_the_parent_alone(end: str, parent: Any) -> None:
 
 
 def test_ctrl_c_while_workers_start_is_not_lost_and_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from genba.envs import vector
+    from genba.envs.vector import vec_env as vector
 
     honest, started = vector.Worker, []
 

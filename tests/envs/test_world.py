@@ -14,7 +14,7 @@ from genba.envs.env import CellEnv
 from genba.envs.world import CellWorld
 from genba.policies.bundle import PolicyBundle
 from genba.policies.run import run_bundle
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.errors import RefusedError
 from genba.robots.plant import Command
 

@@ -11,7 +11,7 @@ import pytest
 
 from genba.policies.bundle import PolicyBundle
 from genba.policies.pack import TrainingRun, assemble
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.observation import ObservationSpec
 from genba.robots.station import arm_fields
 from genba.robots.strict import build

@@ -11,7 +11,7 @@ import pytest
 from genba.policies.bundle import PolicyBundle
 from genba.policies.manifest import EnvelopeLimits
 from genba.policies.pack import TrainingRun, assemble, pack
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.errors import RefusedError, SafetyError
 from genba.robots.strict import build
 

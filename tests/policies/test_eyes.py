@@ -15,8 +15,8 @@ import torch as th
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genba.envs.arm.sim_arm import SimArm
 from genba.envs.cell import Cell
-from genba.envs.sim_arm import SimArm
 from genba.policies.archive import MANIFEST, PICTURES
 from genba.policies.bundle import PolicyBundle
 from genba.policies.eyes import Convolution, Estimate, Eyes, View
@@ -25,7 +25,7 @@ from genba.policies.manifest import picture_name
 from genba.policies.pack import TrainingRun, assemble
 from genba.policies.run import run_bundle
 from genba.policies.sight.eyes_torch import LearningEyes
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.errors import RefusedError, SafetyError
 from genba.robots.observation import Field, ObservationSpec
 from genba.robots.strict import build

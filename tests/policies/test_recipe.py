@@ -9,7 +9,7 @@ from genba.envs.tasks import load_task, task_names
 from genba.policies.training.algorithms import ALGORITHMS, LIBRARY, OURS
 from genba.policies.training.recipe_load import load_recipe, parse_change, recipe_files
 from genba.policies.training.tempo import Tempo
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.errors import RefusedError
 
 

@@ -10,7 +10,8 @@ import pytest
 from genba.policies.bundle import PolicyBundle
 from genba.policies.manifest import Range, Ranges
 from genba.policies.run import run_bundle
-from genba.robots.description import RobotDescription, load_robot
+from genba.robots.catalogue import load_robot
+from genba.robots.description import RobotDescription
 from genba.robots.envelope import Admitted
 from genba.robots.errors import RefusedError
 from genba.robots.kinematics import Kinematics

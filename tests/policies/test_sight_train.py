@@ -18,7 +18,7 @@ from genba.policies.train import train
 from genba.policies.training import checkpoint
 from genba.policies.training.recipe import ImitationRecipe, Nets, Recipe, SightRecipe
 from genba.policies.training.recipe_load import load_recipe
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.errors import RefusedError
 
 TINY = Recipe(

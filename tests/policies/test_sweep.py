@@ -16,7 +16,7 @@ from genba.policies.sweeps.sweep import Plan, Sweep
 from genba.policies.sweeps.sweep_space import Choice, Span, parse_axis
 from genba.policies.sweeps.sweep_trial import TrialJob, TrialResult, Worse, _Watch, score
 from genba.policies.training.recipe_load import load_recipe
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 from genba.robots.errors import RefusedError
 
 AXES = (parse_axis("imitation.updates=20..60"), parse_axis("nets.actor=[8],[16, 16]"))

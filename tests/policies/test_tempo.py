@@ -15,7 +15,8 @@ from genba.policies.training.collect import Collectors, Trajectory
 from genba.policies.training.recipe import SearchRecipe
 from genba.policies.training.tempo import Tempo, at_tempo
 from genba.policies.training.tempo_search import LIKELY, RANGES, TempoSearch
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import RobotDescription
 
 tempos = st.builds(Tempo, **{key: st.floats(*limits) for key, limits in RANGES.items()})
 Fields = dict[str, np.ndarray]

@@ -6,8 +6,9 @@ from math import hypot
 import numpy as np
 import pytest
 
+from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.controller import CONTROL_MODES, make_controller
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.envelope import Admitted, SafetyEnvelope
 from genba.robots.errors import RefusedError
 from genba.robots.kinematics import Kinematics

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import genba
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.envelope import Admitted, SafetyEnvelope
 from genba.robots.errors import RefusedError, SafetyError
 from genba.robots.kinematics import Kinematics

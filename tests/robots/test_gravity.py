@@ -4,7 +4,7 @@ import numpy as np
 import pybullet
 import pytest
 
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.gravity import STANDARD_GRAVITY, Gravity
 from genba.robots.kinematics import Kinematics
 

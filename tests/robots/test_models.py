@@ -12,7 +12,9 @@ import pybullet
 import pybullet_data
 import pytest
 
-from genba.robots.description import RobotDescription, asset_root, load_robot, read_robot, robot_files, robot_names
+from genba.robots.assets import asset_root
+from genba.robots.catalogue import load_robot, read_robot, robot_files, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.errors import RefusedError
 from genba.robots.kinematics import Kinematics
 from genba.robots.urdf import read_urdf

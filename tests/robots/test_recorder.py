@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.errors import RefusedError
 from genba.robots.recorder import Recorder, Tick
 from genba.robots.state import ArmState

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.servo import CROSSING_TIME, Drive, Gearbox, ServoLaw, quantise
 
 DT = 1 / 240

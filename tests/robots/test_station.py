@@ -6,14 +6,16 @@ from math import inf, nan
 import numpy as np
 import pytest
 
+from genba.robots.arm import Arm
+from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.controller import CONTROL_MODES, make_controller
-from genba.robots.description import RobotDescription, load_robot, robot_names
+from genba.robots.description import RobotDescription
 from genba.robots.envelope import Admitted, SafetyEnvelope
 from genba.robots.errors import RefusedError, SafetyError
 from genba.robots.kinematics import Kinematics
 from genba.robots.observation import Field, ObservationSpec
 from genba.robots.recorder import Recorder
-from genba.robots.state import Arm, ArmState, Vector
+from genba.robots.state import ArmState, Vector
 from genba.robots.station import Sense, Station, arm_fields
 
 DT = 1 / 30

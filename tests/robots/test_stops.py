@@ -2,7 +2,7 @@
 
 import pytest
 
-from genba.robots.description import load_robot, robot_names
+from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.stops import mechanical_stops
 
 

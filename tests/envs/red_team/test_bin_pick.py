@@ -7,8 +7,8 @@ import pytest
 
 from genba.envs.body import about_z
 from genba.envs.env import CellEnv
-from genba.envs.grasping import best, grasps
-from genba.envs.piles import COUNTS, EDGE, FINGER_END, INNER, VARIANTS, heap, pour, stored
+from genba.envs.experts.grasping import best, grasps
+from genba.envs.parts.piles import COUNTS, EDGE, FINGER_END, INNER, VARIANTS, heap, pour, stored
 from genba.robots.errors import RefusedError
 
 

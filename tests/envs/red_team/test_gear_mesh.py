@@ -8,7 +8,7 @@ import pytest
 
 from genba.envs.body import UPRIGHT, Quaternion, about, about_z
 from genba.envs.env import CellEnv
-from genba.envs.gears import STEP, THICKNESS, meshing_yaw
+from genba.envs.parts.gears import STEP, THICKNESS, meshing_yaw
 from genba.envs.tasks.gear_mesh import REST, TURN
 from genba.robots.errors import RefusedError
 

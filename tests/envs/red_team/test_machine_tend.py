@@ -8,7 +8,7 @@ import pytest
 
 from genba.envs.body import about, about_z
 from genba.envs.env import CellEnv
-from genba.envs.machine import STROKE, TRAVEL
+from genba.envs.parts.machine import STROKE, TRAVEL
 from genba.robots.errors import RefusedError
 
 

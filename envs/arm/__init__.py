@@ -1,0 +1,1 @@
+"""The simulated arm: joints, drives and fingers, each by the law of the real one."""

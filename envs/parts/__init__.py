@@ -1,0 +1,1 @@
+"""What stands and lies in cells, and several tasks share."""

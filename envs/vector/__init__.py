@@ -1,0 +1,1 @@
+"""Many cells side by side, in processes of their own."""
