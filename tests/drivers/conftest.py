@@ -1,8 +1,10 @@
 """A virtual arm in virtual time: exact, and as fast as its plant; one for each protocol of the catalogue."""
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,8 @@ from genba.drivers.wired import models_of
 from genba.robots.catalogue import load_robot, robot_names
 from genba.robots.description import Bus, RobotDescription
 from genba.robots.errors import RefusedError
+
+sys.path.insert(0, str(Path(__file__).parent))  # in import mode "importlib" no folder is on the path
 
 MIXED = {"dynamixel2": ("XL430-W250", "XL430-W250", "XL330-M288", "XM430-W350", "XM430-W210", "XL330-M077")}
 TURNS = {"feetech_scs": (1229, 2.2)}  # counts per turn, and rad to each side that the servo measures
