@@ -21,7 +21,7 @@ ALGORITHMS: Final = (*OURS, *LIBRARY)
 FROM_DEMOS: Final = ("imitate", "imitate+sac")  # those that can begin with demonstrations from disk
 OBSERVED: Final = ("state", "rgb")
 # What a training from pictures has no use for.
-SIGHTLESS: Final = (("nets", "critic"),)
+SIGHTLESS: Final = (("nets", "critic"), ("imitation", "mix"), ("imitation", "mix_rounds"))
 ON_POLICY: Final = ("PPO",)
 WITHOUT_GOALS: Final = ("CrossQ",)  # takes no dict of observation and goal, so it cannot learn from hindsight
 WITHOUT_NOISE: Final = ("TD3", "DDPG")  # deterministic, so they explore by noise on their actions

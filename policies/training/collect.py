@@ -23,6 +23,7 @@ L = TypeVar("L", bound="Lane")
 
 LANES = 8  # episodes of a job, each in a cell of its own
 HOLD = 8  # ticks for which exploration stays the same
+TURN = 20  # ticks for which the expert acts, or the learner, where both take turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ class Job:
             `HOLD` ticks, because one tick of 33 ms alone changes next to nothing.
         options: Reset options of every episode.
         tempo: How briskly the expert moves, as it acts and as it labels.
+        mix: Share of the turns in which the expert acts instead of the learner.
     """
 
     env: tuple[tuple[str, Any], ...]
@@ -113,6 +115,7 @@ class Job:
     explore: float = 0.0
     options: tuple[tuple[str, Any], ...] = ()
     tempo: Tempo = field(default_factory=Tempo)
+    mix: float = 0.0
 
 
 _CELLS: dict[tuple[tuple[str, Any], ...], list[CellEnv]] = {}
@@ -207,12 +210,20 @@ class Lane:
             action = (action * (1.0 + self.pace) + self.rng.normal(0.0, 0.02, action.shape)).astype(np.float32)
             if self.env.task.gripper:
                 action[-1] = grip
+        if job.mix and self.expert_acts(job.mix):
+            action = label
         action = np.clip(action, -1.0, 1.0).astype(np.float32)
         observation, _, ended, cut, info = self.env.step(action)
         self.actions.append(action)
         self.labels.append(label)
         self.take(observation, info)
         return not (ended or cut)
+
+    def expert_acts(self, mix: float) -> bool:
+        """Whether this is a turn of the expert's; drawn when one begins."""
+        if len(self.actions) % TURN == 0:
+            self._relieved = bool(self.rng.random() < mix)
+        return self._relieved
 
     def trajectory(self) -> Trajectory:
         """What came of it."""
@@ -236,6 +247,7 @@ def jobs_of(
     explore: float = 0.0,
     options: Mapping[str, Any] | None = None,
     tempo: Tempo | None = None,
+    mix: float = 0.0,
 ) -> list[Job]:
     """One episode per seed, in the jobs that decide which episodes run side by side; see `Job` for the arguments."""
     return [
@@ -247,6 +259,7 @@ def jobs_of(
             explore=explore,
             options=tuple((options or {}).items()),
             tempo=tempo or Tempo(),
+            mix=mix,
         )
         for k in range(0, len(seeds), LANES)
     ]
@@ -282,10 +295,12 @@ class Collectors:
         explore: float = 0.0,
         options: Mapping[str, Any] | None = None,
         tempo: Tempo | None = None,
+        mix: float = 0.0,
     ) -> list[Trajectory]:
         """Run one episode per seed; see `Job` for the arguments. The result is in the order of the seeds."""
         tempo = tempo or self.tempo
-        jobs = jobs_of(self._env, seeds, actor=actor, noise=noise, explore=explore, options=options, tempo=tempo)
+        how: dict[str, Any] = {"noise": noise, "explore": explore, "options": options, "mix": mix}
+        jobs = jobs_of(self._env, seeds, actor=actor, tempo=tempo, **how)
         return [trajectory for part in self._crew.run(run_job, jobs) for trajectory in part]
 
     def close(self) -> None:

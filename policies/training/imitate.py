@@ -2,7 +2,7 @@
 
 In each DAgger round the learner acts and the expert, a function of the same observation, says what it would have
 done there; all labels so far are fitted again. Labels are the expert's clean actions, also where the action sent
-was noisy. (Ross, Gordon and Bagnell 2011.)
+was noisy. In the first rounds the two may take turns. (Ross, Gordon and Bagnell 2011, with its beta as `mix`.)
 """
 
 from collections.abc import Callable, Iterator
@@ -159,11 +159,13 @@ class Imitation:
         recipe = self.recipe
         first = self.round < 0
         if not first:
+            mix = recipe.mix * max(0.0, 1.0 - self.round / recipe.mix_rounds)
             start = self.seed + recipe.demonstrations + self.round * recipe.episodes
             episodes = collectors.collect(
                 range(start, start + recipe.episodes),
                 actor=batch_actor(policy, self.features, mean, std),
                 options={"level": curriculum.level} if curriculum else None,
+                mix=mix,
             )
             if curriculum:
                 curriculum.record(t.success for t in episodes)
@@ -171,7 +173,7 @@ class Imitation:
             self.steps += sum(len(t) for t in episodes)
             self.success = float(np.mean([t.success for t in episodes]))
             # A learner that climbs a curriculum is sure only where it leads to.
-            flawless = self.success == 1.0 and (curriculum is None or curriculum.finished)
+            flawless = self.success == 1.0 and not mix and (curriculum is None or curriculum.finished)
             self.flawless = self.flawless + 1 if flawless else 0
         last = self.round == recipe.rounds - 1 or self.flawless >= recipe.sure
         updates = recipe.first_updates if first else recipe.last_updates if last else recipe.updates

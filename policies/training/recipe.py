@@ -29,6 +29,9 @@ class ImitationRecipe:
         noise: Standard deviation of the noise on the expert's actions as sent.
         rounds: DAgger rounds at most.
         sure: Rounds in a row in which no learner episode fails, after which the rest is left out.
+        mix: Share of the turns in which the expert acts in the first round instead of the learner, who so gets to see
+            the end of a long task before it has learned the beginning; the share falls to none.
+        mix_rounds: Rounds until it is none.
         episodes: Learner episodes in each round.
         first_updates: Gradient steps on the demonstrations.
         updates: Gradient steps after each round.
@@ -43,6 +46,8 @@ class ImitationRecipe:
     noise: float = 0.2
     rounds: int = 20
     sure: int = 3
+    mix: float = 0.0
+    mix_rounds: int = 8
     episodes: int = 60
     first_updates: int = 2500
     updates: int = 1500

@@ -63,7 +63,7 @@ def check_recipe(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
 
 def _check_numbers(recipe: Recipe, where: str) -> None:
     """Every count at least 1, every rate above 0."""
-    zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds", "lead", "lead_down", "hold"}
+    zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds", "lead", "lead_down", "hold", "mix"}
     zero |= {"blind", "glances"}
     for name in ("tempo", "search", "imitation", "sight", "improvement", "scratch"):
         for key, value in asdict(getattr(recipe, name)).items():
@@ -71,6 +71,8 @@ def _check_numbers(recipe: Recipe, where: str) -> None:
                 continue
             if value < 0 or (value == 0 and key not in zero):
                 raise RefusedError(f"{where}: {name}.{key} is {value}; it must be above 0")
+    if recipe.imitation.mix > 1:
+        raise RefusedError(f"{where}: imitation.mix is {recipe.imitation.mix}; it is a share, so 1 at most")
     if not recipe.sight.convolutions or not recipe.sight.hidden or min(recipe.sight.hidden) < 1:
         raise RefusedError(f"{where}: sight needs at least one convolution and one hidden layer")
     for place, nets in (("nets", recipe.nets), ("scratch.nets", recipe.scratch.nets)):

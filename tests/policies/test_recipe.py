@@ -63,6 +63,8 @@ def test_a_tempo_of_its_own_takes_back_what_was_said_before(tmp_path: Path) -> N
         (["imitation.rounds=many"], "expected a whole number"),
         (["imitation.rounds=-1"], "imitation.rounds is -1"),
         (["imitation.batch=0"], "imitation.batch is 0"),
+        (["imitation.mix=1.5"], "imitation.mix is 1.5"),
+        (["obs=rgb", "algorithm=imitate", "imitation.mix=0.5"], "imitation.mix does nothing with obs 'rgb'"),
         (["nets.actor=[]"], "units of one hidden layer or more"),
         (["imitation"], "expected KEY=VALUE"),
         (["tempo=brisk"], "tempo: expected a table"),
