@@ -6,22 +6,23 @@ failed, 2 safety violated, 3 refused, 4 infrastructure, 130 interrupted.
 """
 
 import argparse
+import errno
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from . import __version__
-from .drivers.verbs import VERBS as BENCH
-from .policies.verbs import VERBS as POLICIES
-from .policies.verbs._options import natural, positive
 from .robots.errors import GenbaError, RefusedError
 from .robots.table import as_json, as_text
 
 INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 EXTRAS = {
     "gymnasium": "sim",
     "pybullet": "sim",
@@ -57,14 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    _mend_streams()
     debug = False
     try:
         signal.signal(signal.SIGTERM, _terminate)
         # A shell that starts a job in the background lets it ignore SIGINT; an arm must stop for it all the same.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored under nohup
+            signal.signal(signal.SIGHUP, _terminate)
         options = _parser().parse_args(arguments)
         debug = options.debug
         logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="genba: %(message)s")
@@ -76,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        _drop(sys.stdout)  # whoever read along has gone, and with them the wish that this goes on
+        return INTERRUPTED
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").split(".")[0])
         if extra is None or debug:
@@ -89,30 +90,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _do(options: argparse.Namespace) -> int:
-    text, code = VERBS[options.verb][0](options)
-    if text:
-        print(text)
+    text, code = verbs()[options.verb][0](options)
+    try:
+        if text:
+            print(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop(sys.stdout)  # what was to be done is done, and how it ended is in the exit code
+    except OSError as error:
+        _drop(sys.stdout)
+        return _say(f"standard output cannot be written ({error.strerror or error}): give it another place", code or 4)
     return code
+
+
+def _mend_streams() -> None:
+    """Give a program that was started without them its three streams, and let none fail for a letter it cannot show."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for good
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _drop(stream: TextIO) -> None:
+    """Let what a stream still holds, and all that follows, go nowhere, else Python fails once more when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> Parser:
     parser = Parser(prog="genba", description="Train a policy in a simulated work cell, run it on a real lab arm.")
     parser.add_argument("--version", action="version", version=f"genba {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and log more")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
-    for name, (function, add) in VERBS.items():
+    parsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    for name, (function, add) in verbs().items():
         text = (function.__doc__ or "").strip().splitlines()[0].rstrip(".")
-        add(verbs.add_parser(name, help=text[0].lower() + text[1:], description=text + "."))
+        add(parsers.add_parser(name, help=text[0].lower() + text[1:], description=text + "."))
     return parser
 
 
 def _terminate(number: int, frame: object) -> None:
-    """A polite kill ends like Ctrl-C: the arm is stopped first."""
+    """A polite kill, or a terminal that is closed, ends like Ctrl-C: the arm is stopped first."""
     raise KeyboardInterrupt
 
 
 def _say(text: str, code: int) -> int:
-    sys.stderr.write(f"genba: {' '.join(text.split())}\n")
+    with suppress(OSError):  # a terminal that is gone must not change how this ends
+        sys.stderr.write(f"genba: {' '.join(text.split())}\n")
+        sys.stderr.flush()
     return code
 
 
@@ -123,11 +149,18 @@ def _unknown(error: Exception, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
         return 4
-    handle, name = tempfile.mkstemp(prefix="genba-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(f"genba {__version__} {sys.argv[1:]}\n")
-        traceback.print_exception(error, file=file)
-    return _say(f"{type(error).__name__}: {error or 'no further word'}; the details are in {name}", 4)
+    if isinstance(error, OSError) and error.errno in FULL:
+        place = error.filename or "a file or the standard output"
+        return _say(f"{place} cannot be written ({error.strerror}): free some space, or name another place", 4)
+    try:
+        handle, name = tempfile.mkstemp(prefix="genba-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"genba {__version__} {sys.argv[1:]}\n")
+            traceback.print_exception(error, file=file)
+        details = f"the details are in {name}"
+    except OSError as trouble:
+        details = f"for the details, for which there is no room here ({trouble.strerror}), add --debug"
+    return _say(f"{type(error).__name__}: {error or 'no further word'}; {details}", 4)
 
 
 def list_things(options: argparse.Namespace) -> tuple[str, int]:
@@ -174,6 +207,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     from .policies.pages.progress import progress_bar
     from .policies.run import PolicyRun
     from .robots.catalogue import load_robot
+    from .robots.files import check_target
     from .robots.recorder import Recorder
 
     bundle = find_policy(options.bundle)
@@ -181,7 +215,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     bundle.check_robot(robot)
     bus_of(robot)
     if options.record is not None:
-        _check_writable(options.record)
+        check_target(options.record)
     recorder = Recorder(robot) if options.record else None
     eyes = bundle.manifest.eyes
     sizes = {view.name: (eyes.height, eyes.width) for view in eyes.views} if eyes else {}
@@ -208,22 +242,10 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     return f"{report}\n{as_text([dict(bus)], json_wanted=False)}", code
 
 
-def _check_writable(path: Path) -> None:
-    """Refuse a file that cannot be written, before anything moves."""
-    import tempfile
-
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-        taken = path.is_dir()
-    except OSError as error:
-        raise RefusedError(f"{path}: cannot be written ({error.strerror}); name a file in another folder") from error
-    if taken:
-        raise RefusedError(f"{path}: is a folder; name a file in it")
-
-
 def run_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `run`."""
+    from .policies.verbs._options import natural, positive
+
     parser.add_argument("bundle", help="file, or name of a shipped policy")
     parser.add_argument("--port", required=True, help="serial port, pyserial URL or genba-sim://ROBOT")
     parser.add_argument("--sense", action="append", default=[], metavar="URL", help="what measures beside the arm")
@@ -288,6 +310,8 @@ def demo(options: argparse.Namespace) -> tuple[str, int]:
 
 def demo_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `demo`."""
+    from .policies.verbs._options import positive
+
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the run and its report")
     parser.add_argument("--episodes", type=positive, default=20, help="over the wire, for each policy")
 
@@ -298,6 +322,8 @@ def _announce(text: str) -> None:
 
 def twin_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `twin`."""
+    from .policies.verbs._options import natural
+
     parser.add_argument("--robot", default="so101")
     parser.add_argument("--ids", type=_numbers, metavar="1,2,...", help="servos that are present; all if not given")
     parser.add_argument("--serve", choices=("pty", "tcp"), default="pty" if os.name == "posix" else "tcp")
@@ -318,14 +344,22 @@ def _numbers(text: str) -> list[int]:
 Verb = Callable[[argparse.Namespace], tuple[str, int]]
 Declare = Callable[[argparse.ArgumentParser], None]
 
-VERBS: dict[str, tuple[Verb, Declare]] = {
-    "demo": (demo, demo_arguments),
-    "list": (list_things, list_arguments),
-    **POLICIES,
-    "run": (run, run_arguments),
-    "twin": (twin, twin_arguments),
-    **BENCH,
-}
+
+@cache
+def verbs() -> dict[str, tuple[Verb, Declare]]:
+    """All verbs; imported only now, when Ctrl-C already ends in one line."""
+    from .drivers.verbs import VERBS as BENCH
+    from .policies.verbs import VERBS as POLICIES
+
+    return {
+        "demo": (demo, demo_arguments),
+        "list": (list_things, list_arguments),
+        **POLICIES,
+        "run": (run, run_arguments),
+        "twin": (twin, twin_arguments),
+        **BENCH,
+    }
+
 
 if __name__ == "__main__":
     sys.exit(main())

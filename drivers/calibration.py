@@ -11,13 +11,15 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..robots.description import RobotDescription
 from ..robots.errors import RefusedError
+from ..robots.files import sync, whole
 from ..robots.stops import mechanical_stops
 from ..robots.strict import build, load_json
 from .bus import ActuatorBus, Fault
@@ -129,17 +131,28 @@ class Calibration:
 
         Returns:
             The file's path.
+
+        Raises:
+            DiskError: If the disk does not take it.
         """
         target = path or calibration_path(self.robot, self.unit)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(asdict(self), file, indent=2, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-        return target
+        with self.saving(target):
+            return target
+
+    @contextmanager
+    def saving(self, target: Path) -> Iterator[None]:
+        """Have it on the disk before something else is done, and in its place afterwards, or nowhere if that fails.
+
+        Args:
+            target: The file.
+
+        Raises:
+            DiskError: If the disk does not take it; nothing else has been done then.
+        """
+        with whole(target, folders=True) as draft:
+            draft.write_text(json.dumps(asdict(self), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            sync(draft)
+            yield
 
 
 def load_calibration(path: Path) -> Calibration:

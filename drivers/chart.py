@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..robots.errors import RefusedError
+from ..robots.files import whole
 from .monitor import Reading, Sample
 
 WIDTH, PANEL, HEAD, FOOT, LEFT, RIGHT, GAP = 1200, 165, 100, 36, 90, 30, 38  # px
@@ -98,15 +99,14 @@ def save(samples: Sequence[Sample], title: str, path: Path) -> None:
         path: The file.
 
     Raises:
-        RefusedError: If there is nothing to draw or the file cannot be written.
+        RefusedError: If there is nothing to draw.
+        DiskError: If the file cannot be written.
     """
     import cv2
 
     coded = cv2.imencode(".png", draw(samples, title))[1]
-    try:
-        path.write_bytes(coded.tobytes())
-    except OSError as error:
-        raise RefusedError(f"{path}: cannot be written ({error.strerror}); name a file in another folder") from error
+    with whole(path) as draft:
+        draft.write_bytes(coded.tobytes())
 
 
 def _column(samples: Sequence[Sample], name: str, quantity: str) -> npt.NDArray[np.float64]:

@@ -31,6 +31,12 @@ DAMPING = 0.003
 MIN_SPEED = 0.02  # share of the arm's limits
 
 
+def ranges_of(robot: RobotDescription) -> list[tuple[float, float]]:
+    """Lowest and highest position of each joint and of the gripper, in their own units."""
+    g = robot.gripper
+    return [*((j.lower, j.upper) for j in robot.joints), (min(g.closed, g.open), max(g.closed, g.open))]
+
+
 class Guide:
     """An armed bench arm that goes where it is told, no faster than asked."""
 
@@ -49,10 +55,10 @@ class Guide:
         self.robot = robot
         self.kinematics = Kinematics(robot)
         self.dt = 1.0 / robot.control_rate_hz
-        g = robot.gripper
-        ranges = [(j.lower, j.upper) for j in robot.joints]
-        self.ranges = [*ranges, (min(g.closed, g.open), max(g.closed, g.open))]
-        self._turned = g.open < g.closed  # the controller counts the gripper from closed to open
+        self.ranges = ranges_of(robot)
+        self._turned = (
+            robot.gripper.open < robot.gripper.closed
+        )  # the controller counts the gripper from closed to open
         self.reasons: dict[str, int] = {}
         fields = tuple(field for field in arm_fields(robot) if field.name == "joint_positions")
         self._station = Station(

@@ -1,10 +1,10 @@
 """Keep what a new calibration replaces: dated, in a folder beside it, never overwritten."""
 
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..robots.errors import RefusedError
+from ..robots.files import check_target
 
 FOLDER = "history"
 
@@ -23,8 +23,7 @@ def keep_old(path: Path) -> Path | None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        check_target(path)
         if not path.is_file():
             return None
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)

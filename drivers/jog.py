@@ -88,8 +88,9 @@ class Jogger:
         guide = self._guide
         x, y, z = guide.kinematics.forward(guide.measured[:-1]).position
         name = guide.robot.actuator_names[self.joint]
+        unit = guide.robot.gripper_unit if self.joint == len(guide.robot.joints) else "rad"
         return (
-            f"{name} {guide.measured[self.joint]:+.3f} rad | tool {x:+.3f} {y:+.3f} {z:+.3f} m | "
+            f"{name} {guide.measured[self.joint]:+.3f} {unit} | tool {x:+.3f} {y:+.3f} {z:+.3f} m | "
             f"speed {guide.speed:.0%} | {self._held or 'stands'}"
         )
 

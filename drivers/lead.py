@@ -8,7 +8,7 @@ arrived keeps its goal instead, and the next command goes on from that goal: so 
 and what a gripper holds it goes on holding.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from .controller_arm import ControllerArm
 from .guide import Guide, slowed
 from .opening import AnyArm, open_arm
 from .stop import StopReport
+
+Check = Callable[[Sequence[float]], None]
 
 STOP_TRIES = 5  # stops begun anew because somebody pressed Ctrl-C during them
 
@@ -39,6 +41,7 @@ class MoveReport:
 
     Attributes:
         robot: Catalogue name of the arm.
+        gripper_unit: In which its gripper is measured, rad or m.
         joint_positions: Measured, rad, by joint; the gripper last, in its own unit.
         tcp_position: Measured, m, base frame.
         seconds: Time under way.
@@ -47,6 +50,7 @@ class MoveReport:
     """
 
     robot: str
+    gripper_unit: str
     joint_positions: dict[str, float]
     tcp_position: Vector
     seconds: float
@@ -59,13 +63,16 @@ class MoveReport:
 
     def __str__(self) -> str:
         """One line for people."""
-        joints = ", ".join(f"{name} {value:.3f}" for name, value in self.joint_positions.items())
+        *joints, gripper = (f"{name} {value:.3f}" for name, value in self.joint_positions.items())
         x, y, z = self.tcp_position
-        return f"stands, holding, at {joints} rad; tool at {x:.3f}, {y:.3f}, {z:.3f} m"
+        places = f"{', '.join(joints)} rad, {gripper} {self.gripper_unit}"
+        return f"stands, holding, at {places}; tool at {x:.3f}, {y:.3f}, {z:.3f} m"
 
 
 @contextmanager
-def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: float) -> Iterator[Guide]:
+def led(
+    robot: RobotDescription, url: str, calibration: Path | None, *, speed: float, check: Check | None = None
+) -> Iterator[Guide]:
     """Connect an arm, arm it where it stands, and leave it holding at the end, whatever the end is.
 
     Args:
@@ -73,6 +80,7 @@ def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: f
         url: As for `open_port`.
         calibration: File of this unit; its usual place if not given.
         speed: Share of the arm's speed limits.
+        check: Is told where the arm stands, joints and gripper, before anything moves, and refuses what does not fit.
 
     Raises:
         RefusedError: If the calibration or the speed does not fit; nothing has moved.
@@ -86,6 +94,9 @@ def led(robot: RobotDescription, url: str, calibration: Path | None, *, speed: f
     try:
         _connect(arm)
         before = _held(arm) if isinstance(arm, BenchArm) else None
+        if check is not None:
+            state = arm.read()
+            check(before or (*state.joint_positions, state.gripper))
         arm.arm()
         guide = Guide(arm, speed=speed)
         if before is not None:
@@ -182,7 +193,13 @@ def confirmed_stop(arm: AnyArm) -> StopReport:
 
 
 def lead(
-    robot: RobotDescription, url: str, calibration: Path | None, *, speed: float, work: Callable[[Guide], None]
+    robot: RobotDescription,
+    url: str,
+    calibration: Path | None,
+    *,
+    speed: float,
+    work: Callable[[Guide], None],
+    check: Check | None = None,
 ) -> MoveReport:
     """Do one piece of work with an arm and say where it stands afterwards.
 
@@ -192,11 +209,12 @@ def lead(
         calibration: File of this unit; its usual place if not given.
         speed: Share of the arm's speed limits.
         work: Moves the arm.
+        check: As for `led`.
 
     Raises:
         SafetyError: If that it holds could not be confirmed.
     """
-    with led(robot, url, calibration, speed=speed) as guide:
+    with led(robot, url, calibration, speed=speed, check=check) as guide:
         work(guide)
         if not resting(guide):
             stop = confirmed_stop(guide.arm)
@@ -205,6 +223,7 @@ def lead(
         positions = guide.measured
         return MoveReport(
             robot=robot.name,
+            gripper_unit=robot.gripper_unit,
             joint_positions=dict(zip(robot.actuator_names, positions, strict=True)),
             tcp_position=guide.kinematics.forward(positions[:-1]).position,
             seconds=guide.seconds,

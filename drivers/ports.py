@@ -203,7 +203,12 @@ def _open_sim(url: str, baud_rate: int) -> Port:
     from .virtual.line import VirtualLine
     from .virtual.sim_port import Line, SimPort
 
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise RefusedError(
+            f"{url}: is no URL ({error}); give {SIM_SCHEME}://ROBOT, such as {SIM_SCHEME}://so101"
+        ) from error
     known = {"ids", "seed", "time", *CHANCES}
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     for key in options:

@@ -9,9 +9,7 @@ Sizes are checked before anything is inflated or allocated. There is no pickle o
 """
 
 import json
-import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -23,6 +21,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from ..robots.errors import RefusedError
+from ..robots.files import whole
 
 MANIFEST: Final = "manifest.json"
 WEIGHTS: Final = "weights.safetensors"
@@ -66,28 +65,13 @@ def write_archive(
             info.create_system = 3
             info.external_attr = 0o644 << 16
             archive.writestr(info, content)
-    write_atomically(path, buffer.getvalue())
+    with whole(path, folders=True) as draft:
+        draft.write_bytes(buffer.getvalue())
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Arrays as safetensors."""
     return safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the target, flush to the disk, then rename over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def read_archive(path: Path) -> tuple[dict[str, Any], bytes, bytes]:

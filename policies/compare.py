@@ -30,8 +30,8 @@ class Comparison:
         only_first: Seeds on which only the first succeeded.
         only_second: Seeds on which only the second succeeded.
         p_value: Of the exact McNemar test.
-        faster_by: Mean cycle of the second minus that of the first where both succeeded, s.
-        faster_low: Lower end of its 95 % interval.
+        faster_by: Mean cycle of the second minus that of the first where both succeeded, s; None if they nowhere did.
+        faster_low: Lower end of its 95 % interval, likewise.
         faster_high: Upper end.
     """
 
@@ -40,9 +40,9 @@ class Comparison:
     only_first: tuple[int, ...]
     only_second: tuple[int, ...]
     p_value: float
-    faster_by: float
-    faster_low: float
-    faster_high: float
+    faster_by: float | None
+    faster_low: float | None
+    faster_high: float | None
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dicts."""
@@ -57,7 +57,9 @@ class Comparison:
             said.append(f"{better.policy} succeeds more often (p = {self.p_value:.2g})")
         else:
             said.append(f"no difference in success that could not be chance (p = {self.p_value:.2g})")
-        if self.faster_low > 0.0 or self.faster_high < 0.0:
+        if self.faster_by is None or self.faster_low is None or self.faster_high is None:
+            said.append("on no seed do both succeed")
+        elif self.faster_low > 0.0 or self.faster_high < 0.0:
             faster = self.first if self.faster_by > 0.0 else self.second
             said.append(f"{faster.policy} is faster by {abs(self.faster_by):.2f} s")
         else:
@@ -108,14 +110,14 @@ def compare(
     only_first = tuple(x.seed for x, y in pairs if x.success and not y.success)
     only_second = tuple(x.seed for x, y in pairs if y.success and not x.success)
     differences = [y.cycle_time - x.cycle_time for x, y in pairs if x.success and y.success]
-    low, high = paired_interval(differences, seed=seed)
+    low, high = paired_interval(differences, seed=seed) if differences else (None, None)
     return Comparison(
         first=a,
         second=b,
         only_first=only_first,
         only_second=only_second,
         p_value=sign_test(len(only_first), len(only_second)),
-        faster_by=float(np.mean(differences)) if differences else 0.0,
+        faster_by=float(np.mean(differences)) if differences else None,
         faster_low=low,
         faster_high=high,
     )

@@ -108,6 +108,10 @@ def read_run(path: Path) -> TrainingRun:
     Raises:
         RefusedError: If it is missing or malformed; the text names the key.
     """
+    if not path.parent.is_dir():
+        raise RefusedError(
+            f"{path.parent}: there is no such folder; name the one that `genba train` wrote, with {RUN} in it"
+        )
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -126,7 +130,7 @@ def pack(source: Path | str, out: Path | str | None = None) -> PolicyBundle:
         RefusedError: If the run is incomplete or malformed, or numpy and torch do not agree.
     """
     source = Path(source)
-    folder = source if source.is_dir() else source.parent
+    folder = source.parent if source.is_file() else source
     run = read_run(folder / RUN)
     state = read_sb3(folder / MODEL if source.is_dir() else source)
     pictures = _read_pictures(folder / PICTURES, run.eyes, len(run.reference)) if run.eyes else {}

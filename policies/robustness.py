@@ -122,7 +122,7 @@ def write_grid(path: Path, grid: Grid, manifest: Manifest) -> None:
         manifest: Of the policy.
 
     Raises:
-        RefusedError: If the file cannot be written.
+        DiskError: If the file cannot be written.
     """
     rows = tuple(
         HeatRow(

@@ -64,6 +64,8 @@ def train(
         raise RefusedError(f"seed is {seed}; it must not be negative")
     if recipe is None:
         recipe = load_recipe(task, load_robot(robot))
+    if steps is not None and recipe.algorithm in ("imitate", "tempo+imitate"):
+        raise RefusedError(f"steps does nothing with {recipe.algorithm}, which knows no reinforcement learning")
     if demos is not None and recipe.algorithm not in FROM_DEMOS:
         raise RefusedError(
             f"{demos}: demonstrations do nothing with {recipe.algorithm}; take one of {', '.join(FROM_DEMOS)}"

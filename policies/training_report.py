@@ -52,7 +52,8 @@ def training_report(
         The page, and the evaluation it shows.
 
     Raises:
-        RefusedError: If the run is not finished, or the page cannot be written.
+        RefusedError: If the run is not finished.
+        DiskError: If the page cannot be written.
     """
     say = on_step or (lambda words: None)
     bundle = pack(folder)

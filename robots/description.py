@@ -10,6 +10,7 @@ import numpy as np
 from .assets import asset_root
 from .servo import Drive
 from .state import Vector
+from .urdf import read_urdf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,6 +295,12 @@ class RobotDescription:
     def actuator_drives(self) -> tuple[Drive, ...]:
         """Drives in the same order."""
         return (*(self.drives[j.drive] for j in self.joints), self.drives[self.gripper.drive])
+
+    @cached_property
+    def gripper_unit(self) -> str:
+        """In which the gripper's position is measured: "m" where the drive moves the fingers straight, else "rad"."""
+        kinds = {joint.name: joint.kind for joint in read_urdf(self.urdf_path).values()}
+        return "m" if kinds.get(self.gripper.joint) == "prismatic" and not self.gripper.slide else "rad"
 
     @cached_property
     def home(self) -> Vector:

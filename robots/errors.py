@@ -52,6 +52,12 @@ class LinkLostError(BusError):
     """The port is gone: unplugged, or the process behind it has ended."""
 
 
+class DiskError(GenbaError, OSError):
+    """A file could not be written after the work for it was done; what was there before is untouched."""
+
+    exit_code = 4
+
+
 class TaskFailedError(GenbaError, RuntimeError):
     """Everything worked and the task was not achieved."""
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from .description import RobotDescription
 from .errors import RefusedError
+from .files import whole
 from .observation import Observation
 from .state import ArmState, Vector
 
@@ -61,7 +62,8 @@ class Recorder:
             path: Target, with the ending `.npz`.
 
         Raises:
-            RefusedError: If there is nothing to write or the disk refuses.
+            RefusedError: If there is nothing to write.
+            DiskError: If the disk does not take it.
         """
         if not self.rows:
             raise RefusedError(f"{path}: nothing was recorded")
@@ -78,13 +80,5 @@ class Recorder:
             "names": np.array(self.robot.actuator_names),
             **{group: np.array([r.observation[group] for r in rows]) for group in rows[0].observation},
         }
-        partial = path.with_suffix(".partial.npz")
-        try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **columns)
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise RefusedError(
-                f"{path}: cannot be written ({error.strerror}); free some space or name another"
-            ) from error
+        with whole(path) as draft, draft.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **columns)

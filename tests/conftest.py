@@ -96,3 +96,19 @@ def bowing() -> "Callable[[str], PolicyBundle]":
         return assemble(run, {"layer0.weight": gain, "layer0.bias": np.zeros(n, dtype=np.float32)})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def still() -> "PolicyBundle":
+    """A policy that asks for nothing."""
+    import dataclasses
+
+    from genba.policies.bundle import PolicyBundle
+    from genba.policies.catalogue import find_policy
+
+    shipped = find_policy("TeachPoint_so101")
+    manifest = shipped.manifest
+    # A network of zeros answers zero, and so must the proof in its bundle.
+    proof = tuple(dataclasses.replace(one, action=(0.0,) * len(one.action)) for one in manifest.reference)
+    weights = {name: np.zeros_like(array) for name, array in shipped.weights.items()}
+    return PolicyBundle(dataclasses.replace(manifest, reference=proof), weights)

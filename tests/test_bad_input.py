@@ -141,9 +141,9 @@ def test_a_malformed_description(
     change, named = TOMLS[case]
     path = _robot_file(tmp_path, change)
     assert path.read_text(encoding="utf-8") != load_robot("so101").source.read_text(encoding="utf-8")
-    from genba.robots import description
+    from genba.robots import catalogue
 
-    monkeypatch.setattr(description, "load_robot", lambda name: read_robot(path))
+    monkeypatch.setattr(catalogue, "load_robot", lambda name: read_robot(path))
     refused(["run", policy, "--port", SIM], capsys, str(path), named)
 
 
@@ -168,9 +168,9 @@ def test_a_urdf_that_reaches_out(
     text = f"{line}\n{original.split('?>', 1)[-1]}" if doctype else f"{head}{line}</robot>{tail}"
     (tmp_path / "own.urdf").write_text(text, encoding="utf-8")
     path = _robot_file(tmp_path, lambda t: t.replace('urdf = "so101/so101.urdf"', 'urdf = "own.urdf"'))
-    from genba.robots import description
+    from genba.robots import catalogue
 
-    monkeypatch.setattr(description, "load_robot", lambda name: read_robot(path))
+    monkeypatch.setattr(catalogue, "load_robot", lambda name: read_robot(path))
     refused(["twin", "--serve", "tcp"], capsys, "own.urdf", named)
 
 
@@ -178,10 +178,10 @@ def test_a_urdf_that_reaches_out(
 
 
 def test_a_bundle_for_another_arm(policy: str, capsys: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
-    from genba.robots import description
+    from genba.robots import catalogue
 
     panda = load_robot("panda")
-    monkeypatch.setattr(description, "load_robot", lambda name: panda)
+    monkeypatch.setattr(catalogue, "load_robot", lambda name: panda)
     refused(["run", policy, "--port", SIM], capsys, "p.genba", "robot.name", "panda", "so101")
 
 

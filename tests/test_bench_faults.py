@@ -114,7 +114,7 @@ def ended(process: "subprocess.Popen[str]", code: int) -> tuple[dict[str, object
     return json.loads(out), said[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_mid_motion_stops_the_arm_and_reports(tmp_path: Path, number: int) -> None:
     with watched_twin(tmp_path / "log", "pty", "numpy") as twin, host(teach(twin.port)) as run:
         witness = Witness(tmp_path / "log")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genba.__main__ import VERBS, main
+from genba.__main__ import main, verbs
 from genba.policies.bundle import PolicyBundle
 
 
@@ -19,10 +19,10 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert end.value.code == 0
     text = capsys.readouterr().out
-    assert all(verb in text for verb in VERBS)
+    assert all(verb in text for verb in verbs())
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
+@pytest.mark.parametrize("verb", sorted(verbs()))
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([verb, "--help"])
@@ -73,6 +73,15 @@ BAD = {
     "setup of no joint": (["setup", "genba-sim://so101", "--joint", "hip"], "shoulder_pan"),
     "sweep and import": (["calibrate", "--port", "genba-sim://so101", "--sweep", "--import", "x"], "one way"),
     "calibration of no bus": (["calibrate", "--port", "x", "--robot", "panda"], "panda"),
+    "rate in percent": (["evaluate", "POLICY", "--at-least", "95"], "no rate from 0 to 1"),
+    "rate that is no number": (["evaluate", "POLICY", "--at-least", "nan"], "no rate from 0 to 1"),
+    "grid nowhere": (["evaluate", "POLICY", "--grid", "OUT/none/grid.html"], "cannot be written"),
+    "steps of imitation": (["train", "TeachPoint", "--out", "OUT", "--algo", "imitate", "--steps", "9"], "steps does"),
+    "sim that is no URL": (["run", "POLICY", "--port", "genba-sim://[so101"], "is no URL"),
+    "time that never ends": (["calibrate", "--port", "x", "--sweep", "--seconds", "nan"], "no time"),
+    "time before now": (["ports", "--unplug", "--wait", "-1"], "no time"),
+    "folder of no run": (["pack", "OUT/none", "-o", "x.genba"], "there is no such folder"),
+    "scan by no protocol": (["scan", "genba-sim://so101", "--protocol", "marln"], "'marlin'"),
     "text for bundle": (["evaluate", "TEXT"], "not a policy bundle"),
 }
 
@@ -111,7 +120,7 @@ def test_what_nobody_foresaw_is_one_line_and_a_log(
         """Fail."""
         raise ZeroDivisionError("a wheel came off")
 
-    monkeypatch.setitem(VERBS, "ports", (fail, VERBS["ports"][1]))
+    monkeypatch.setitem(verbs(), "ports", (fail, verbs()["ports"][1]))
     assert main(["ports"]) == 4
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
@@ -126,7 +135,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         """Be interrupted."""
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(VERBS, "ports", (interrupt, VERBS["ports"][1]))
+    monkeypatch.setitem(verbs(), "ports", (interrupt, verbs()["ports"][1]))
     assert main(["ports"]) == 130
     assert capsys.readouterr().err == "genba: interrupted\n"
 
@@ -150,11 +159,13 @@ def test_evaluate_prints_json(proportional: PolicyBundle, tmp_path: Path, capsys
 
 
 def test_a_rate_below_what_was_asked_is_exit_code_1(
-    proportional: PolicyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    still: PolicyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = str(proportional.save(tmp_path / "p.genba"))
-    assert main(["evaluate", path, "--episodes", "1", "--at-least", "1.1"]) == 1
-    assert "success" in capsys.readouterr().out
+    path = str(still.save(tmp_path / "p.genba"))
+    assert main(["evaluate", path, "--episodes", "1", "--at-least", "0.1"]) == 1
+    shown = capsys.readouterr().out
+    assert "success     0.0%" in shown
+    assert "none, for no episode succeeded" in shown
 
 
 def test_run_over_virtual_servos_and_record(
@@ -188,3 +199,76 @@ def test_ctrl_c_stops_the_virtual_arm_and_reports(proportional: PolicyBundle, tm
     assert process.returncode == 130
     assert err == "genba: interrupted by the operator\n"
     assert json.loads(out)["stop_confirmed"] is True
+
+
+ONLY_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="streams are closed by a POSIX shell")
+
+
+def shell(line: str, **places: str) -> "subprocess.CompletedProcess[str]":
+    """Run a line of shell in which GENBA is the program."""
+    for name, value in {"GENBA": f"{sys.executable} -m genba", **places}.items():
+        line = line.replace(name, value)
+    return subprocess.run(["/bin/bash", "-c", line], capture_output=True, text=True, check=False)
+
+
+@ONLY_POSIX
+@pytest.mark.parametrize("verb", ["jog", "setup", "calibrate --sweep --port"])
+def test_with_no_keyboard_at_all_a_question_is_refused(verb: str) -> None:
+    done = shell(f"GENBA {verb} genba-sim://so101?time=virtual <&-")
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Error" not in done.stderr
+
+
+@ONLY_POSIX
+def test_with_nowhere_to_complain_exit_codes_stay(proportional: PolicyBundle, tmp_path: Path) -> None:
+    path = str(proportional.save(tmp_path / "p.genba"))
+    assert shell("GENBA run x --port y 2>&-").returncode == 3
+    done = shell("GENBA run POLICY --port genba-sim://so101?time=virtual 2>&-", POLICY=path)
+    assert done.returncode == 0
+    assert "confirmed" in done.stdout
+    assert shell("GENBA monitor genba-sim://so101 --seconds 0.2 <&- >&- 2>&-").returncode == 0
+
+
+@ONLY_POSIX
+def test_a_reader_that_hangs_up_changes_no_exit_code(still: PolicyBundle, tmp_path: Path) -> None:
+    path = str(still.save(tmp_path / "p.genba"))
+    line = "GENBA evaluate POLICY --episodes 2 --workers 0 --json --at-least 0.5 | true; exit ${PIPESTATUS[0]}"
+    done = shell(line, POLICY=path)
+    assert done.returncode == 1
+    assert "Error" not in done.stderr
+    line = "GENBA monitor genba-sim://so101 --seconds 2 --json | head -n 1; exit ${PIPESTATUS[0]}"
+    assert shell(line).returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a disk that is always full")
+@pytest.mark.parametrize(
+    "line", ["list robots", "list policies --json", "monitor genba-sim://so101 --seconds 1 --json"]
+)
+def test_output_that_nobody_takes_is_one_line(line: str) -> None:
+    done = shell(f"GENBA {line} > /dev/full")
+    assert done.returncode == 4
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written (No space left on device)" in done.stderr
+
+
+@ONLY_POSIX
+def test_a_disk_that_is_full_costs_the_record_and_not_the_report(proportional: PolicyBundle, tmp_path: Path) -> None:
+    path = str(proportional.save(tmp_path / "p.genba"))
+    line = "ulimit -f 1; GENBA run POLICY --port genba-sim://so101?time=virtual --record ROWS --json"
+    done = shell(line, POLICY=path, ROWS=str(tmp_path / "rows.npz"))
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "rows.npz: cannot be written" in done.stderr
+    assert json.loads(done.stdout)["successes"] == 1
+    assert [found.name for found in tmp_path.iterdir()] == ["p.genba"]
+
+
+@ONLY_POSIX
+def test_a_calibration_that_the_disk_does_not_take_is_one_line(tmp_path: Path) -> None:
+    place = str(tmp_path / "unit.json")
+    done = shell("ulimit -f 0; GENBA calibrate --port genba-sim://so101?time=virtual --file FILE", FILE=place)
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "unit.json: cannot be written" in done.stderr
+    assert list(tmp_path.iterdir()) == []

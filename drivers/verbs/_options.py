@@ -35,6 +35,21 @@ def numbers(text: str) -> list[int]:
     return list(dict.fromkeys(found))
 
 
+def seconds(text: str) -> float:
+    """A time of at least 0 s, for argparse.
+
+    Raises:
+        ArgumentTypeError: If it is anything else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time in seconds")
+    return value
+
+
 def robot(parser: argparse.ArgumentParser) -> None:
     """The arm and the calibration of this unit."""
     parser.add_argument("--robot", default="so101", help="so101 if not given")

@@ -60,8 +60,9 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
             diff = "; ".join(map(str, fitted.changes))
             if fitted.changes:
                 _options.confirm(f"the servos must be changed: {diff}", yes=options.yes)
-            write(bus, fitted)
-            path = calibration.save(place)
+            path = place
+            with calibration.saving(path):  # a full disk must not leave changed servos and no file
+                write(bus, fitted)
     if options.json:
         report = {
             "unit": calibration.unit,
@@ -231,9 +232,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unit", help="name of this unit; the USB serial number if not given")
     parser.add_argument("--file", type=Path, help="where it goes; its usual place if not given")
     parser.add_argument("--sweep", action="store_true", help="follow the joints while you move them by hand")
-    parser.add_argument("--seconds", type=float, help="how long they are moved; until Enter if not given")
+    parser.add_argument("--seconds", type=_options.seconds, help="how long they are moved; until Enter if not given")
     parser.add_argument("--pose", choices=POSES, default="park", help="pose you put the arm into; park if not given")
-    parser.add_argument("--pose-seconds", type=float, metavar="SECONDS", help="how long that takes; until Enter")
+    parser.add_argument(
+        "--pose-seconds", type=_options.seconds, metavar="SECONDS", help="how long that takes; until Enter"
+    )
     parser.add_argument(
         "--import", dest="imported", type=Path, metavar="FILE.json", help="take a file of LeRobot or phosphobot"
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from math import isfinite
 
 from ...robots.errors import RefusedError, UnknownNameError
@@ -12,7 +13,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     """Jog an arm through the safety envelope: by keys while they are held, or by --joint NAME --by RAD, --x M."""
     from ...robots.catalogue import load_robot
     from ...robots.table import as_json
-    from ..guide import Guide
+    from ..guide import Guide, ranges_of
     from ..jog import HELP, jog
     from ..keys import pressed
     from ..lead import lead
@@ -29,24 +30,27 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     if not all(isfinite(value) for value in (*way, options.by or 0.0)):
         raise RefusedError("a way must be a finite number")
 
-    def turn(guide: Guide) -> None:
+    def check(stands: Sequence[float]) -> None:
         k = names.index(options.joint)
-        target = list(guide.target)
-        low, high = guide.ranges[k]
-        if not low <= target[k] + options.by <= high:
+        low, high = ranges_of(robot)[k]
+        if not low <= stands[k] + options.by <= high:
+            unit = robot.gripper_unit if k == len(robot.joints) else "rad"
             raise RefusedError(
-                f"{options.joint} stands at {target[k]:.3f} rad and goes from {low:.3f} to {high:.3f}: "
-                f"--by may be {low - target[k]:.3f} to {high - target[k]:.3f}"
+                f"{options.joint} stands at {stands[k]:.3f} {unit} and goes from {low:.3f} to {high:.3f}: "
+                f"--by may be {low - stands[k]:.3f} to {high - stands[k]:.3f}"
             )
-        target[k] += options.by
+
+    def turn(guide: Guide) -> None:
+        target = list(guide.target)
+        target[names.index(options.joint)] += options.by
         guide.move_to(target)
 
     def slide(guide: Guide) -> None:
         guide.slide(way)
 
     if options.joint is not None or any(way):
-        work = turn if options.joint is not None else slide
-        report = lead(robot, options.port, options.calibration, speed=options.speed, work=work)
+        work, fits = (turn, check) if options.joint is not None else (slide, None)
+        report = lead(robot, options.port, options.calibration, speed=options.speed, work=work, check=fits)
     else:
         with pressed() as keys:
 

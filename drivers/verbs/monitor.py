@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from ...robots.errors import RefusedError
+from ...robots.files import check_target
 from . import _options
 
 
@@ -27,8 +28,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
 
     if not 0.0 < options.rate <= 100.0:
         raise RefusedError(f"--rate {options.rate:g} is not above 0 and at most 100 samples a second")
-    if options.seconds is not None and not options.seconds >= 0.0:
-        raise RefusedError(f"--seconds {options.seconds:g} is no time to wait")
+    if options.plot is not None:
+        check_target(options.plot)
     robot = load_robot(options.robot)
     wire = bus_of(robot)
     planned = has_controller(robot)
@@ -59,6 +60,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
                     sys.stdout.flush()
         except KeyboardInterrupt:
             pass  # this is how watching ends
+        except BrokenPipeError:
+            last = None  # or so: whoever read along has enough
         finally:
             if kept:
                 save(kept, f"{robot.name}, unit {unit_of(options.port)}", options.plot)
@@ -69,7 +72,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare its arguments."""
     _options.port(parser)
     _options.robot(parser)
-    parser.add_argument("--seconds", type=float, help="how long; until Ctrl-C if not given")
+    parser.add_argument("--seconds", type=_options.seconds, help="how long; until Ctrl-C if not given")
     parser.add_argument("--rate", type=float, default=20.0, metavar="HZ", help="samples a second; 20 if not given")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw what was measured")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line for every sample")

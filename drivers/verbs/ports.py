@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from ...robots.table import as_columns, as_json
+from . import _options
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
@@ -40,5 +41,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare its arguments."""
     parser.add_argument("--unplug", action="store_true", help="tell the arm's port by pulling its cable")
-    parser.add_argument("--wait", type=float, default=30.0, metavar="SECONDS", help="for the cable; 30 if not given")
+    parser.add_argument(
+        "--wait", type=_options.seconds, default=30.0, metavar="SECONDS", help="for the cable; 30 if not given"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")

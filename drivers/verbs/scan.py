@@ -2,7 +2,7 @@
 
 import argparse
 
-from ...robots.errors import RefusedError
+from ...robots.errors import RefusedError, UnknownNameError
 from ...robots.table import as_columns, as_json
 from . import _options
 
@@ -19,6 +19,9 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
     wire = bus_of(robot) if robot else None
     names, languages = protocol_names(), language_names()
     if options.protocol:
+        for name in options.protocol:
+            if name not in (*names, *languages):
+                raise UnknownNameError("protocol", name, (*names, *languages))
         names = [load_protocol(name).name for name in options.protocol if name not in languages]
         languages = [name for name in languages if name in options.protocol]
     elif wire:

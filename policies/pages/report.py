@@ -13,6 +13,7 @@ from pathlib import Path
 from re import sub
 
 from ...robots.errors import RefusedError
+from ...robots.files import whole
 from .heat import Heat, heat_html
 from .media import media_type
 from .plot import Plot, clean, plot_html
@@ -95,16 +96,12 @@ def write_report(path: Path, *, title: str, intro: str, sections: Sequence[Secti
         sections: What the reader sees, top to bottom.
 
     Raises:
-        RefusedError: If a section does not fit its form, media are too large, or the file cannot be written.
+        RefusedError: If a section does not fit its form, or media are too large.
+        DiskError: If the file cannot be written.
     """
     page = render_report(title=title, intro=intro, sections=sections)
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_text(page, encoding="utf-8", newline="\n")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RefusedError(f"{path}: cannot be written ({error.strerror}); name another place") from error
+    with whole(path) as draft:
+        draft.write_text(page, encoding="utf-8", newline="\n")
 
 
 def render_report(*, title: str, intro: str, sections: Sequence[Section]) -> str:

@@ -51,7 +51,8 @@ def write_whole(path: Path, write: Callable[[BufferedWriter], object]) -> None:
             raise
         there = path.with_name("checkpoint.pt").exists()
         cure = "the checkpoint before it is whole: free some space and add --resume" if there else "name another folder"
-        raise RefusedError(f"{path}: cannot be written ({error}); {cure}") from error
+        reason = error if isinstance(error, OSError) else "the disk took only a part of it"  # as torch's words mean
+        raise RefusedError(f"{path}: cannot be written ({reason}); {cure}") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -32,6 +32,21 @@ def natural(text: str) -> int:
     return number
 
 
+def share(text: str) -> float:
+    """A rate from 0 to 1, for argparse.
+
+    Raises:
+        ArgumentTypeError: If it is anything else.
+    """
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0.0 <= rate <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is no rate from 0 to 1")
+    return rate
+
+
 def _at_least(least: int, text: str) -> int:
     try:
         number = int(text)

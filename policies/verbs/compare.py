@@ -33,12 +33,16 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         {
             "policy": one.policy,
             "success": str(one.rate),
-            "cycle, s": f"{one.cycle_time.mean:.2f}",
+            "cycle, s": f"{one.cycle_time.mean:.2f}" if one.rate.successes else None,
             "alone": len(alone),
         }
         for one, alone in ((result.first, result.only_first), (result.second, result.only_second))
     ]
-    shorter = f"{result.faster_by:+.3f} s ({result.faster_low:+.3f} to {result.faster_high:+.3f})"
+    shorter = (
+        "no such seed"
+        if result.faster_by is None
+        else f"{result.faster_by:+.3f} s ({result.faster_low:+.3f} to {result.faster_high:+.3f})"
+    )
     return f"{as_text(rows, json_wanted=False)}\nsecond minus first where both succeed: {shorter}\n{result.verdict}", 0
 
 

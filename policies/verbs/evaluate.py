@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...robots.errors import RefusedError
+from ...robots.files import check_target
 from ...robots.table import as_json, as_text
 from . import _options
 
@@ -23,6 +24,8 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         raise RefusedError("--grid is of one policy: name it instead of --zoo")
     if options.card and (options.zoo or options.grid):
         raise RefusedError("--card is of one measurement of one policy: name its file, without --zoo and --grid")
+    if options.grid:
+        check_target(options.grid)
     from ..catalogue import find_policy
 
     bundle = None if options.zoo else find_policy(options.bundle)
@@ -48,7 +51,9 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         f"{result.policy}: {result.task} on {result.robot}, tolerance {result.tolerance}, "
         f"seeds from {result.seed}, randomization {result.randomize}",
         f"success     {result.rate}",
-        f"cycle time  mean {cycle.mean:.2f} s, median {cycle.p50:.2f} s, 95 % below {cycle.p95:.2f} s",
+        f"cycle time  mean {cycle.mean:.2f} s, median {cycle.p50:.2f} s, 95 % below {cycle.p95:.2f} s"
+        if result.rate.successes
+        else "cycle time  none, for no episode succeeded",
         *(f"failed by   {name}: {n}" for name, n in sorted(result.failures.items(), key=lambda item: -item[1])),
         *((f"{options.bundle}: its card says so now",) if options.card else ()),
     ]
@@ -125,5 +130,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--randomize", default="off", help="what differs between episodes: off, nominal or wide")
     parser.add_argument("--grid", type=Path, metavar="FILE.html", help="success against noise, delay, friction, load")
     parser.add_argument("--card", action="store_true", help="write the result on the card of the file that is measured")
-    parser.add_argument("--at-least", type=float, default=0.0, metavar="RATE", help="exit 1 below this success rate")
+    parser.add_argument(
+        "--at-least", type=_options.share, default=0.0, metavar="RATE", help="exit 1 below this success rate"
+    )
     _options.machine(parser)

@@ -19,7 +19,7 @@ from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import Motion, ServoPlant
 from genba.drivers.virtual.servo import TICKS, RegisterServo
 from genba.drivers.virtual.sim_port import SimPort
-from genba.robots import description
+from genba.robots import catalogue
 from genba.robots.catalogue import load_robot
 from genba.robots.description import RobotDescription
 
@@ -35,7 +35,7 @@ NOT_TURNED: Mapping[int, float] = {}
 def bench(monkeypatch: pytest.MonkeyPatch, robot: RobotDescription, line: VirtualLine, tmp_path: Path) -> None:
     """One virtual arm that stays the same whoever opens its port, and is the only robot."""
     monkeypatch.setattr(ports, "_open_sim", lambda url, rate: SimPort(url, line, rate, virtual_time=True))
-    monkeypatch.setattr(description, "load_robot", lambda name: robot)
+    monkeypatch.setattr(catalogue, "load_robot", lambda name: robot)
     monkeypatch.setenv("GENBA_HOME", str(tmp_path))
 
 

@@ -18,7 +18,7 @@ from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import ServoPlant
 from genba.drivers.virtual.process import TwinProcess
 from genba.drivers.virtual.sim_port import SimPort
-from genba.robots import description
+from genba.robots import catalogue
 from genba.robots.description import RobotDescription
 
 URL = "genba-sim://arm"
@@ -73,7 +73,7 @@ def bench(
 ) -> None:
     """One virtual arm that stays the same whoever opens its port, and is the only robot."""
     monkeypatch.setattr(ports, "_open_sim", lambda url, rate: cable(url, line, rate, virtual_time=True))
-    monkeypatch.setattr(description, "load_robot", lambda name: robot)
+    monkeypatch.setattr(catalogue, "load_robot", lambda name: robot)
     monkeypatch.setenv("GENBA_HOME", str(tmp_path))
 
 

@@ -14,7 +14,7 @@ from genba.drivers.monitor import Reading, Sample
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.sim_port import SimPort
-from genba.robots import description
+from genba.robots import catalogue
 from genba.robots.description import RobotDescription
 
 URL = "genba-sim://arm"
@@ -24,7 +24,7 @@ URL = "genba-sim://arm"
 def bench(monkeypatch: pytest.MonkeyPatch, robot: RobotDescription, line: VirtualLine) -> None:
     """One virtual arm that stays the same whoever opens its port, and is the only robot."""
     monkeypatch.setattr(ports, "_open_sim", lambda url, rate: SimPort(url, line, rate, virtual_time=True))
-    monkeypatch.setattr(description, "load_robot", lambda name: robot)
+    monkeypatch.setattr(catalogue, "load_robot", lambda name: robot)
 
 
 def watch(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, object]]:

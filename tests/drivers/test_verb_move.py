@@ -19,7 +19,7 @@ from genba.drivers.lead import led
 from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.sim_port import SimPort
-from genba.robots import description
+from genba.robots import catalogue
 from genba.robots.description import RobotDescription
 from genba.robots.kinematics import Kinematics
 
@@ -30,7 +30,7 @@ URL = "genba-sim://arm"
 def bench(monkeypatch: pytest.MonkeyPatch, robot: RobotDescription, line: VirtualLine) -> None:
     """One virtual arm that stays the same whoever opens its port, and is the only robot."""
     monkeypatch.setattr(ports, "_open_sim", lambda url, rate: SimPort(url, line, rate, virtual_time=True))
-    monkeypatch.setattr(description, "load_robot", lambda name: robot)
+    monkeypatch.setattr(catalogue, "load_robot", lambda name: robot)
 
 
 @pytest.fixture
@@ -222,6 +222,17 @@ def test_the_tool_stops_where_its_workspace_ends(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().err
     assert "mm before the end of its way" in said
     assert said.count("\n") == 1
+
+
+def test_what_is_refused_for_where_a_joint_stands_moves_nothing(
+    robot: RobotDescription, line: VirtualLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line.step(line.now + 3.0)
+    before = list(line.plant.motion().positions)
+    assert main(["jog", URL, "--joint", robot.actuator_names[1], "--by", "9"]) == 3
+    assert f"{robot.actuator_names[1]} stands at" in capsys.readouterr().err
+    assert torques(line) == {0}
+    assert list(line.plant.motion().positions) == pytest.approx(before, abs=1e-3)
 
 
 @pytest.mark.parametrize(

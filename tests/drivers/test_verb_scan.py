@@ -13,7 +13,7 @@ from genba.drivers.virtual.faults import Faults
 from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import Command, Motion
 from genba.drivers.virtual.sim_port import SimPort
-from genba.robots import description
+from genba.robots import catalogue
 from genba.robots.description import RobotDescription
 
 URL = "genba-sim://arm"
@@ -41,7 +41,7 @@ class Stood:
 def bench(monkeypatch: pytest.MonkeyPatch, robot: RobotDescription, line: VirtualLine) -> None:
     """One virtual arm that stays the same whoever opens its port, and is the only robot."""
     monkeypatch.setattr(ports, "_open_sim", lambda url, rate: SimPort(url, line, rate, virtual_time=True))
-    monkeypatch.setattr(description, "load_robot", lambda name: robot)
+    monkeypatch.setattr(catalogue, "load_robot", lambda name: robot)
     line.plant = Stood(robot)
 
 

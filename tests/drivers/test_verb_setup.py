@@ -14,7 +14,7 @@ from genba.drivers.virtual.line import VirtualLine
 from genba.drivers.virtual.plant import Command, Motion
 from genba.drivers.virtual.servo import RegisterServo
 from genba.drivers.virtual.sim_port import SimPort
-from genba.robots import description
+from genba.robots import catalogue
 from genba.robots.description import RobotDescription
 from genba.robots.errors import RefusedError
 
@@ -40,7 +40,7 @@ class Stood:
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, robot: RobotDescription, tmp_path: Path) -> Path:
-    monkeypatch.setattr(description, "load_robot", lambda name: robot)
+    monkeypatch.setattr(catalogue, "load_robot", lambda name: robot)
     monkeypatch.setenv("GENBA_HOME", str(tmp_path))
     return tmp_path
 

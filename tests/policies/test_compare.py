@@ -1,6 +1,5 @@
 """Two policies on equal seeds, and one policy under trouble: what is paired, what is chance, and what is drawn."""
 
-import dataclasses
 import json
 from math import comb
 
@@ -50,13 +49,14 @@ def test_a_policy_equals_itself_on_every_seed() -> None:
     assert "no difference" in result.verdict
 
 
-def test_a_policy_that_does_nothing_loses_on_every_seed() -> None:
+def test_where_no_seed_is_won_by_both_nothing_is_said_of_speed(still: PolicyBundle) -> None:
+    result = compare(still, still, 3, seed=50)
+    assert (result.faster_by, result.faster_low, result.faster_high) == (None, None, None)
+    assert result.verdict.endswith("on no seed do both succeed")
+
+
+def test_a_policy_that_does_nothing_loses_on_every_seed(still: PolicyBundle) -> None:
     shipped = find_policy("TeachPoint_so101")
-    manifest = shipped.manifest
-    # A network of zeros answers zero, and so must the proof in its bundle.
-    proof = tuple(dataclasses.replace(one, action=(0.0,) * len(one.action)) for one in manifest.reference)
-    weights = {name: np.zeros_like(array) for name, array in shipped.weights.items()}
-    still = PolicyBundle(dataclasses.replace(manifest, reference=proof), weights)
     result = compare(shipped, still, 8, seed=50)
     assert result.only_second == ()
     assert len(result.only_first) >= 7

@@ -17,7 +17,7 @@ from genba.policies.pages.media import encode_clip, encode_png, media_type
 from genba.policies.pages.plot import MAX_POINTS, Panel, Plot, Series, joint_plot, plot_html
 from genba.policies.pages.plot_file import plot_file
 from genba.policies.pages.report import Clip, Picture, Section, Table, Text, render_report, write_report
-from genba.robots.errors import RefusedError
+from genba.robots.errors import DiskError, RefusedError
 
 HOSTILE = """<script>alert('1')</script> & "quoted" onload="x" ]]> --> `<b>` \x00\x1b[31m\ud800 </style></section>"""
 
@@ -129,7 +129,7 @@ def test_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="expected 1"):
         write_report(path, title="t", intro="", sections=[Table(title="t", columns=("a",), rows=[(1, 2)])])
     assert path.read_bytes() == before
-    with pytest.raises(RefusedError, match="cannot be written"):
+    with pytest.raises(DiskError, match="cannot be written"):
         write_report(tmp_path / "none" / "demo.html", title="t", intro="", sections=[])
     assert [p.name for p in tmp_path.iterdir()] == ["demo.html"]
 

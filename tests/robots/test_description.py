@@ -148,3 +148,10 @@ def test_plug_in_may_bring_its_urdf_beside_its_toml(tmp_path: Path) -> None:
     (tmp_path / "model" / "other.urdf").write_text(URDF, encoding="utf-8")
     (tmp_path / "other.toml").write_text(text, encoding="utf-8")
     assert read_robot(tmp_path / "other.toml").urdf_path == tmp_path / "model" / "other.urdf"
+
+
+def test_a_gripper_is_measured_as_its_drive_moves_it() -> None:
+    units = {name: load_robot(name).gripper_unit for name in robot_names()}
+    assert units["panda"] == units["uarm_swift_pro"] == "m"
+    assert units["so101"] == units["openmanipulator_x"] == "rad"  # a jaw; a crank that slides fingers
+    assert set(units.values()) == {"rad", "m"}

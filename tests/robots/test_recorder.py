@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genba.robots.catalogue import load_robot, robot_names
-from genba.robots.errors import RefusedError
+from genba.robots.errors import DiskError, GenbaError, RefusedError
 from genba.robots.recorder import Recorder, Tick
 from genba.robots.state import ArmState
 
@@ -70,7 +70,7 @@ def test_newest_ticks_are_kept_when_the_memory_is_full(name: str) -> None:
     assert all(b.stamp > a.stamp for a, b in pairwise(rows))
 
 
-def one_line(refused: pytest.ExceptionInfo[RefusedError], path: Path) -> bool:
+def one_line(refused: pytest.ExceptionInfo[GenbaError], path: Path) -> bool:
     said = str(refused.value)
     return str(path) in said and "\n" not in said
 
@@ -82,14 +82,14 @@ def test_nothing_recorded_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_folder_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_missing_folder_is_told_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "run.npz"
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(DiskError) as refused:
         filled("so101", 3).save(path)
     assert one_line(refused, path)
 
 
-def test_full_disk_is_refused_in_one_line_and_the_old_record_stays(
+def test_full_disk_is_told_in_one_line_and_the_old_record_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "run.npz"
@@ -100,7 +100,7 @@ def test_full_disk_is_refused_in_one_line_and_the_old_record_stays(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez_compressed", full)
-    with pytest.raises(RefusedError, match="No space left on device") as refused:
+    with pytest.raises(DiskError, match="No space left on device") as refused:
         filled("so101", 9).save(path)
     assert one_line(refused, path)
     assert path.read_bytes() == before
