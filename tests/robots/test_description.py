@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genba.robots.catalogue import load_robot, read_robot, robot_files
+from genba.robots.catalogue import load_robot, read_robot, robot_files, robot_names
 from genba.robots.errors import RefusedError
 from genba.robots.urdf import read_urdf
 
