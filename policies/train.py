@@ -17,6 +17,7 @@ from .training.algorithms import FROM_DEMOS, OURS
 from .training.imitation_run import ImitationRun
 from .training.outcome import Outcome
 from .training.recipe import Recipe
+from .training.recipe_check import check_steps
 from .training.recipe_load import load_recipe
 from .training.run_folder import RunFolder, Watch
 from .training.scratch_run import ScratchRun
@@ -58,14 +59,11 @@ def train(
         RefusedError: If a name is unknown, the folder holds another run, there is nothing to resume, or the
             demonstrations do not fit.
     """
-    if steps is not None and steps < 1:
-        raise RefusedError(f"steps is {steps}; it must be at least 1")
     if seed < 0:
         raise RefusedError(f"seed is {seed}; it must not be negative")
     if recipe is None:
         recipe = load_recipe(task, load_robot(robot))
-    if steps is not None and recipe.algorithm in ("imitate", "tempo+imitate"):
-        raise RefusedError(f"steps does nothing with {recipe.algorithm}, which knows no reinforcement learning")
+    check_steps(recipe, steps)
     if demos is not None and recipe.algorithm not in FROM_DEMOS:
         raise RefusedError(
             f"{demos}: demonstrations do nothing with {recipe.algorithm}; take one of {', '.join(FROM_DEMOS)}"
@@ -92,8 +90,6 @@ def train(
         identity["demos"] = given.digest if given else None
         run: ImitationRun | ScratchRun | SightRun
         if recipe.obs == "rgb":
-            if steps is not None:
-                raise RefusedError("steps does nothing with obs 'rgb', which knows no reinforcement learning")
             run = SightRun(cell, options, recipe, seed=seed)
         elif recipe.algorithm in OURS:
             trajectories, origin = (given.trajectories, given.path) if given else (None, None)

@@ -22,6 +22,7 @@ from ...robots.errors import RefusedError
 from ..crews.crew import Crew
 from ..training.checkpoint import write_whole
 from ..training.recipe import Recipe
+from ..training.recipe_check import check_steps
 from ..training.recipe_load import load_recipe
 from .sweep_space import Axis
 from .sweep_trial import TrialJob, TrialResult, run_trial
@@ -74,7 +75,7 @@ class Plan:
         first = [(axis.key, axis.samples[0]) for axis in self.axes]
         for axis in self.axes:
             for value in axis.samples:
-                self.recipe([*first, (axis.key, value)], robot)
+                check_steps(self.recipe([*first, (axis.key, value)], robot), self.steps)
 
     def to_json(self, recipe: Recipe) -> dict[str, Any]:
         """What makes this sweep this sweep, with the recipe of its first values."""

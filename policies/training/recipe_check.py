@@ -61,6 +61,25 @@ def check_recipe(recipe: Recipe, asked: Mapping[str, Any], where: str) -> None:
     _check_numbers(recipe, where)
 
 
+def check_steps(recipe: Recipe, steps: int | None) -> None:
+    """Refuse a number of steps of reinforcement learning where there is none.
+
+    Args:
+        recipe: All of it.
+        steps: What was asked for.
+
+    Raises:
+        RefusedError: If it is below 1, or the algorithm does not read it.
+    """
+    if steps is None:
+        return
+    if steps < 1:
+        raise RefusedError(f"steps is {steps}; it must be at least 1")
+    if recipe.algorithm in ("imitate", "tempo+imitate"):
+        who = "obs 'rgb'" if recipe.obs == "rgb" else recipe.algorithm
+        raise RefusedError(f"steps does nothing with {who}, which knows no reinforcement learning")
+
+
 def _check_numbers(recipe: Recipe, where: str) -> None:
     """Every count at least 1, every rate above 0."""
     zero = {"noise", "explore", "hindsight", "anchor", "critic_updates", "rounds", "lead", "lead_down", "hold", "mix"}
