@@ -63,7 +63,7 @@ def test_the_arm_moves_and_stops_over_a_served_wire(
 WORLD = """
 from genba.drivers.senses import SenseServer
 from genba.drivers.virtual.serve import serve
-from genba.robots.description import load_robot
+from genba.robots.catalogue import load_robot
 world = {"seed": 0}
 serve(
     load_robot("so101"),
