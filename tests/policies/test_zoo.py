@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from genba.envs.tasks import load_task
+from genba.envs.tasks import load_task, task_names
 from genba.policies.bundle import PolicyBundle
 from genba.policies.catalogue import policy_files
 from genba.policies.evaluate import evaluate
@@ -34,6 +34,11 @@ def measured_again() -> list[Any]:
 def path(request: pytest.FixtureRequest) -> Path:
     found: Path = request.param
     return found
+
+
+def test_every_arm_that_a_task_offers_has_its_policy() -> None:
+    shipped = {path.stem for path in policy_files()}
+    assert {f"{task}_{robot}" for task in task_names() for robot in load_task(task).offered()} <= shipped
 
 
 def test_a_shipped_policy_is_small_and_says_how_good_it_is(path: Path) -> None:
