@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         except KeyboardInterrupt:
             pass  # this is how watching ends
         except BrokenPipeError:
-            last = None  # or so: whoever read along has enough
+            last = None  # so does this: whoever read along has enough
         finally:
             if kept:
                 save(kept, f"{robot.name}, unit {unit_of(options.port)}", options.plot)
