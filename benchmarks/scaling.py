@@ -70,9 +70,8 @@ def compare_steps(label: str, name: str, each: int, **options: Any) -> None:
         show(f"{label}, 2 x {each}", *map(list, zip(*pairs, strict=True)), n)
         began = time.process_time()
         steps_per_second(there)
-        print(
-            f"{'':26} of it the driver computes {(time.process_time() - began) / STEPS / PROCESSES * 1e6:.0f} us an actor"
-        )
+        spent = (time.process_time() - began) / STEPS / PROCESSES
+        print(f"{'':26} of it the driver computes {spent * 1e6:.0f} us an actor")
 
 
 def main() -> None:
