@@ -15,18 +15,6 @@ from genba.drivers.wired import models_of
 from genba.robots.description import RobotDescription
 from genba.robots.errors import RefusedError
 
-
-@pytest.fixture(scope="session")
-def robot(every_model: RobotDescription) -> RobotDescription:
-    return every_model
-
-
-@pytest.fixture(autouse=True)
-def _no_delay(line: VirtualLine) -> None:
-    for servo in line.servos:
-        servo._set("return_delay", 0)
-
-
 # ---- who answers
 
 

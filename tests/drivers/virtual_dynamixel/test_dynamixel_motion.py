@@ -18,18 +18,6 @@ from genba.drivers.virtual.servo import TICK
 from genba.robots.description import RobotDescription
 from genba.robots.errors import BusError
 
-
-@pytest.fixture(scope="session")
-def robot(every_model: RobotDescription) -> RobotDescription:
-    return every_model
-
-
-@pytest.fixture(autouse=True)
-def _no_delay(line: VirtualLine) -> None:
-    for servo in line.servos:
-        servo._set("return_delay", 0)
-
-
 # ---- motion
 
 

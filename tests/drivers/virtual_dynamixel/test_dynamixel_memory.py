@@ -10,20 +10,7 @@ from genba.drivers.protocols._dynamixel_tables import MODELS
 from genba.drivers.protocols.dynamixel2 import FRAMING
 from genba.drivers.virtual.dynamixel import VirtualDynamixel
 from genba.drivers.virtual.line import VirtualLine
-from genba.robots.description import RobotDescription
 from genba.robots.errors import BusError, RefusedError
-
-
-@pytest.fixture(scope="session")
-def robot(every_model: RobotDescription) -> RobotDescription:
-    return every_model
-
-
-@pytest.fixture(autouse=True)
-def _no_delay(line: VirtualLine) -> None:
-    for servo in line.servos:
-        servo._set("return_delay", 0)
-
 
 # ---- memory
 
