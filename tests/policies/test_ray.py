@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from multiprocessing import AuthenticationError
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from genba.envs import make_vec
 from genba.policies.bundle import PolicyBundle
 from genba.policies.crews import ray_line
 from genba.policies.crews.crew import CrewError, LocalCrew
+from genba.policies.crews.ray_called import Called
 from genba.policies.crews.ray_crew import RayCrew
 from genba.policies.crews.ray_vector import RayVecEnv
 from genba.policies.evaluate import evaluate
@@ -246,12 +247,13 @@ def test_what_goes_wrong_in_a_cell_is_raised_here_and_nothing_is_lost(two: RayVe
     assert not two.step(still(two))[2].any()
 
 
-def kill(actor: Any) -> None:
-    """Kill an actor; it may still answer what was asked of it before that came through."""
-    ray.kill(actor)
-    with suppress(ray.exceptions.RayActorError):
-        while True:
-            ray.get(actor.__ray_ready__.remote())
+def kill(called: Called) -> None:
+    """Kill an actor; Ray calls it dead while its process still answers, so wait until that has hung up."""
+    ray.kill(called._actor)
+    assert called._line is not None
+    assert called._line._pipe.poll(60.0)
+    with pytest.raises(EOFError):
+        called._line._pipe.recv_bytes()
 
 
 @pytest.mark.parametrize("asked", ["step", "get"])
@@ -260,7 +262,7 @@ def test_the_episodes_of_a_killed_actor_are_cut_off_and_the_run_goes_on(crew: Ra
         actions = np.zeros((4, *cells.action_space.shape), np.float32)  # type: ignore[misc]
         cells.reset()
         seen, *_ = cells.step(actions)
-        kill(cells._crews[1]._actor._actor)
+        kill(cells._crews[1]._actor)
         if asked == "get":
             assert len(cells.get_attr("dt")) == 4
         fresh, rewards, dones, infos = cells.step(actions)
