@@ -5,17 +5,14 @@ Everything is made from the folder of the run, so it can be made again, also of 
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .bundle import PolicyBundle
-from .crews.crew import Crew
-from .evaluate import Evaluation, Trial, evaluate, make_env
+from .clip import Film, film
+from .crews.crew import Crew, LocalCrew
+from .evaluate import Evaluation, Trial, evaluate
 from .pack import pack
-from .pages.media import Pixels, encode_clip, encode_gif
 from .pages.plot import Panel, Plot, Series
 from .pages.report import Clip, Section, Table, Text, write_report
 from .training.checkpoint import load_checkpoint
@@ -24,8 +21,6 @@ from .training.run_folder import show_clip
 
 EPISODES = 100
 SUCCESSES = 5
-FPS = 12.0
-MOST_FRAMES = 150  # of a clip; longer episodes are shown faster
 CURVES = (  # what a curve is called, and in what unit it counts
     ("imitate/success", "success of the learner's own episodes", "rate"),
     ("imitate/loss", "distance to the expert's actions", "loss"),
@@ -68,15 +63,18 @@ def training_report(
     recipe = saved["identity"]["recipe"]
     result = evaluate(bundle, EPISODES, randomize=recipe["randomize"], crew=crew, on_episode=show)
     sections: list[Section] = [_figures(bundle, result, saved), *_curves(saved["history"])]
-    with closing(make_env(bundle, randomize=recipe["randomize"], render_mode="rgb_array")) as env:
-        for k, (trial, title) in enumerate(chosen(result.trials)):
-            frames, speed = _film(env, bundle, trial.seed)
-            faster = f", {speed:.0f} times as fast" if speed > 1.0 else ""
-            caption = f"Seed {trial.seed}, {trial.cycle_time:.1f} s{faster}."
-            sections.append(Clip(title=title, data=encode_clip(frames, FPS), caption=caption))
-            if k == 0:
-                show_clip(folder, title, encode_gif(frames[::2], FPS / 2), frames[0].shape)
-            say(title)
+    shown = chosen(result.trials)
+    films = [
+        Film(bundle=bundle, trial=trial, randomize=recipe["randomize"], gif=k == 0)
+        for k, (trial, _) in enumerate(shown)
+    ]
+    drawn = film(crew or LocalCrew(0), films, on_clip=lambda: say("clips"))
+    for (trial, title), clip in zip(shown, drawn, strict=True):
+        faster = f", {clip.faster:.0f} times as fast" if clip.faster > 1.0 else ""
+        caption = f"Seed {trial.seed}, {trial.cycle_time:.1f} s{faster}."
+        sections.append(Clip(title=title, data=clip.data, caption=caption))
+    if drawn:
+        show_clip(folder, shown[0][1], drawn[0].gif, drawn[0].shape)
     sections.append(Text(title="How to make it again", text=f"`{bundle.manifest.provenance.command}`"))
     manifest = bundle.manifest
     path = folder / "report.html"
@@ -133,22 +131,6 @@ def _curves(history: Sequence[dict[str, float]]) -> list[Section]:
             shown = (0.0, 1.0) if unit == "rate" else ()
             panels.append(Panel(title=title, y_label=unit, series=(Series(label="training", x=x, y=y),), shown=shown))
     return [Plot(title="How it learned", panels=tuple(panels), x_label="environment steps")] if panels else []
-
-
-def _film(env: Any, bundle: PolicyBundle, seed: int) -> tuple[list[Pixels], float]:
-    """Frames of one episode, and how many times faster than the arm they play."""
-    observation, _ = env.reset(seed=seed)
-    frames = [env.render()]
-    every = max(1, round(1.0 / (FPS * env.dt)))
-    ended, tick = False, 0
-    while not ended:
-        observation, _, terminated, truncated, _ = env.step(bundle.act(observation))
-        tick += 1
-        ended = terminated or truncated
-        if tick % every == 0 or ended:
-            frames.append(env.render())
-    picks = np.linspace(0, len(frames) - 1, min(MOST_FRAMES, len(frames))).round().astype(int)
-    return [frames[k] for k in picks], len(frames) / len(picks)
 
 
 def steps() -> int:

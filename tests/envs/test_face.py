@@ -305,8 +305,9 @@ def test_rendering_does_not_touch_the_physics(combination: Combination, make: Ma
     for each in (seen, blind):
         each.reset(seed=4)
     action = np.full(seen.action_space.shape, 0.5, np.float32)
-    for _ in range(10):
-        seen.render()
+    for tick in range(10):
+        if tick % 4 == 0:
+            seen.render()
         a, b = seen.step(action)[0], blind.step(action)[0]
         assert all((a[g] == b[g]).all() for g in a)
 

@@ -34,7 +34,7 @@ TINY = Recipe(
     improvement=ImprovementRecipe(rounds=2, episodes=2, critic_updates=100, updates=100, batch=32),
     search=SearchRecipe(trials=3, blind=1, episodes=2, finalists=1, proof=2),
     nets=Nets(actor=(16, 16), critic=(16, 16)),
-    scratch=ScratchRecipe(cells=2, barrier=400, steps=900, glance=2, nets=Nets(actor=(16, 16), critic=(16, 16))),
+    scratch=ScratchRecipe(cells=2, barrier=256, steps=600, glance=2, nets=Nets(actor=(16, 16), critic=(16, 16))),
     algorithms={
         "PPO": {"n_steps": 64, "batch_size": 64},
         **{
@@ -57,6 +57,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals to a process grou
 def judged_by_few(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (imitation_run, scratch_run):
         monkeypatch.setattr(module, "VALIDATION", 4)
+    monkeypatch.setattr(scratch_run, "WANDER", 4)
 
 
 def tiny(out: Path, algo: str = "imitate", *, resume: bool = False, workers: int = 0) -> Outcome:
@@ -197,7 +198,7 @@ def test_noise_on_actions_falls_to_what_the_recipe_says(
     tiny(tmp_path, algo)
     assert len(noises) >= 2
     assert noises[0] == pytest.approx(0.5)
-    assert all(noise <= 0.5 * 0.2 ** (k * 400 / 900) + 1e-6 for k, noise in enumerate(noises))
+    assert all(noise <= 0.5 * 0.2 ** (k * 256 / 600) + 1e-6 for k, noise in enumerate(noises))
 
 
 def test_a_run_that_has_begun_is_not_overwritten(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from genba.__main__ import main
+from genba.policies import clip
 from genba.policies import training_report as module
 from genba.policies.crews.crew import LocalCrew
 from genba.policies.evaluate import Trial
@@ -38,6 +39,7 @@ def test_the_first_successes_and_every_kind_of_failure_are_shown() -> None:
 @pytest.mark.slow
 def test_a_finished_run_becomes_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EPISODES", 6)
+    monkeypatch.setattr(clip, "MOST_FRAMES", 9)
     monkeypatch.setattr(imitation_run, "VALIDATION", 4)
     recipe = Recipe(
         algorithm="imitate",
@@ -51,7 +53,7 @@ def test_a_finished_run_becomes_a_page(tmp_path: Path, monkeypatch: pytest.Monke
         said: list[str] = []
         path, result = training_report(out, crew=crew, on_step=said.append)
     text = path.read_text(encoding="utf-8")
-    assert text.count("<video") == len(chosen(result.trials)) >= 1
+    assert text.count("<video") == text.count("times as fast") == len(chosen(result.trials)) >= 1
     assert "How it learned" in text
     assert "genba train TeachPoint --robot so101 --seed 0 --algo imitate --set imitation.demonstrations=8" in text
     assert len(said) == 6 + len(chosen(result.trials))
