@@ -108,6 +108,37 @@ def measure(
     return Grid(policy=bundle.name, episodes=episodes, seed=seed, rows=rows)
 
 
+def bear(
+    bundle: PolicyBundle,
+    episodes: int,
+    *,
+    seed: int = 0,
+    crew: Crew | None = None,
+    on_episode: Callable[[Trial], None] | None = None,
+) -> tuple[tuple[str, Rate], ...]:
+    """Measure a policy under each trouble once, half-way to the hardest: a fifth of a grid.
+
+    Args:
+        bundle: The policy.
+        episodes: Under each.
+        seed: Seed of the first episode under each.
+        crew: Who runs the episodes; this process if not given.
+        on_episode: Called for each that is known, for a progress bar.
+
+    Returns:
+        What each was, in words, and success under it.
+
+    Raises:
+        RefusedError: If the bundle does not fit this genba.
+    """
+    found = []
+    for trouble in TROUBLES:
+        hard = trouble.strengths[len(trouble.strengths) // 2]
+        result = evaluate(bundle, episodes, seed=seed, randomize=trouble.at(hard), crew=crew, on_episode=on_episode)
+        found.append((f"{trouble.name}, {hard:g} {trouble.unit}", result.rate))
+    return tuple(found)
+
+
 def fields() -> int:
     """How many fields the grid has."""
     return sum(len(trouble.strengths) for trouble in TROUBLES)

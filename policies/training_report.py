@@ -5,6 +5,7 @@ Everything is made from the folder of the run, so it can be made again, also of 
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from .evaluate import Evaluation, Trial, evaluate
 from .pack import pack
 from .pages.plot import Panel, Plot, Series
 from .pages.report import Clip, Section, Table, Text, write_report
+from .robustness import TROUBLES, bear
+from .statistics import Rate
 from .training.checkpoint import load_checkpoint
-from .training.outcome import BEFORE
+from .training.outcome import BEFORE, IMPROVED, WARM_START
 from .training.run_folder import show_clip
 
 EPISODES = 100
+EACH = 20  # episodes under each trouble
 SUCCESSES = 5
 CURVES = (  # what a curve is called, and in what unit it counts
     ("imitate/success", "success of the learner's own episodes", "rate"),
@@ -33,18 +37,66 @@ CURVES = (  # what a curve is called, and in what unit it counts
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borne:
+    """Success under a trouble.
+
+    Attributes:
+        trouble: Which, and how much of it.
+        before: Of the policy that reinforcement learning began with.
+        after: Of the one it ended with, on the same seeds.
+    """
+
+    trouble: str
+    before: Rate
+    after: Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What a training came to.
+
+    Attributes:
+        path: The page.
+        result: What the policy can do.
+        borne: What reinforcement learning did for success under every trouble; nothing where there was none.
+    """
+
+    path: Path
+    result: Evaluation
+    borne: tuple[Borne, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """What is said of it at the end of a training."""
+        said = [f"over {EPISODES} other seeds: {self.result.rate}"]
+        if self.borne:
+            before, after = sum(b.before.successes for b in self.borne), sum(b.after.successes for b in self.borne)
+            of = sum(b.after.episodes for b in self.borne)
+            said.append(f"under {len(self.borne)} kinds of trouble: {after}/{of}; {BEFORE[IMPROVED]}: {before}/{of}")
+        return [*said, f"report: {self.path}"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and dicts."""
+        borne = {
+            b.trouble: {"before": b.before.successes, "after": b.after.successes, "episodes": b.after.episodes}
+            for b in self.borne
+        }
+        return {"report": str(self.path), **self.result.to_json(), "borne": borne}
+
+
 def training_report(
     folder: Path, *, crew: Crew | None = None, on_step: Callable[[str], None] | None = None
-) -> tuple[Path, Evaluation]:
+) -> Reported:
     """Write `report.html` into the folder of a finished run, and a clip for TensorBoard.
 
     Args:
         folder: What `genba train` made.
         crew: Who runs the episodes; this process if not given.
-        on_step: Called with a few words after each of `steps()` steps.
+        on_step: Called with a few words after each of `steps(folder)` steps.
 
     Returns:
-        The page, and the evaluation it shows.
+        The page, and what it shows.
 
     Raises:
         RefusedError: If the run is not finished.
@@ -62,7 +114,16 @@ def training_report(
 
     recipe = saved["identity"]["recipe"]
     result = evaluate(bundle, EPISODES, randomize=recipe["randomize"], crew=crew, on_episode=show)
-    sections: list[Section] = [_figures(bundle, result, saved), *_curves(saved["history"])]
+    warm = folder / WARM_START
+    borne: tuple[Borne, ...] = ()
+    if warm.exists():
+        pair = [
+            bear(one, EACH, crew=crew, on_episode=lambda trial: say("what it bears")) for one in (pack(warm), bundle)
+        ]
+        borne = tuple(
+            Borne(trouble=name, before=before, after=after) for (name, before), (_, after) in zip(*pair, strict=True)
+        )
+    sections: list[Section] = [_figures(bundle, result, saved), *_borne(borne), *_curves(saved["history"])]
     shown = chosen(result.trials)
     films = [
         Film(bundle=bundle, trial=trial, randomize=recipe["randomize"], gif=k == 0)
@@ -88,7 +149,7 @@ def training_report(
         ),
         sections=sections,
     )
-    return path, result
+    return Reported(path=path, result=result, borne=borne)
 
 
 def chosen(trials: Sequence[Trial]) -> list[tuple[Trial, str]]:
@@ -122,6 +183,19 @@ def _figures(bundle: PolicyBundle, result: Evaluation, saved: dict[str, Any]) ->
     return Table(title="What it can do", rows=rows)
 
 
+def _borne(borne: Sequence[Borne]) -> list[Section]:
+    if not borne:
+        return []
+    return [
+        Table(
+            title="What it bears",
+            columns=("", BEFORE[IMPROVED], "the policy"),
+            rows=[(b.trouble, *(f"{r.successes}/{r.episodes}" for r in (b.before, b.after))) for b in borne],
+            caption=f"The same {EACH} seeds for both; `genba evaluate --grid` measures every strength.",
+        )
+    ]
+
+
 def _curves(history: Sequence[dict[str, float]]) -> list[Section]:
     panels = []
     for key, title, unit in CURVES:
@@ -133,6 +207,6 @@ def _curves(history: Sequence[dict[str, float]]) -> list[Section]:
     return [Plot(title="How it learned", panels=tuple(panels), x_label="environment steps")] if panels else []
 
 
-def steps() -> int:
+def steps(folder: Path) -> int:
     """How often `on_step` is called at least: once per episode, then once per clip."""
-    return EPISODES + SUCCESSES
+    return EPISODES + SUCCESSES + (2 * EACH * len(TROUBLES) if (folder / WARM_START).exists() else 0)

@@ -26,7 +26,18 @@ from .curriculum import Curriculum
 from .imitate import Imitation, batch_actor
 from .improve import Improvement
 from .layout import layout_of
-from .outcome import BEFORE, SEARCH_SEEDS, SEED_BLOCK, VALIDATION, VALIDATION_SEEDS, Outcome, judged, provenance
+from .outcome import (
+    BEFORE,
+    IMPROVED,
+    SEARCH_SEEDS,
+    SEED_BLOCK,
+    VALIDATION,
+    VALIDATION_SEEDS,
+    WARM_START,
+    Outcome,
+    judged,
+    provenance,
+)
 from .recipe import Recipe
 from .replay import Replay
 from .run_folder import RunFolder
@@ -106,7 +117,7 @@ class ImitationRun:
         self.generator = th.Generator().manual_seed(self.seed)
         _ = self.folder.logger  # a folder that takes no curves is refused before hours of work
         rounds = self.imitation.recipe.rounds + 2
-        improve = self.whole.algorithm == "imitate+sac"
+        improve = self.whole.algorithm == IMPROVED
         total = rounds + 1 + (self.recipe.rounds if improve else 0)
         total += self.whole.search.trials + 1 if self.searches else 0
         label = f"train {self.env.task_name} on {self.env.robot.name}"
@@ -125,7 +136,9 @@ class ImitationRun:
         if self.searches:
             self.best["before"] = self._judge(collectors.collect(self._unseen, tempo=Tempo()))
             self._save()
-        self.model.policy.actor.load_state_dict(self.best["actor"])
+        if improve:
+            self._deliver(WARM_START, self.best["warm"])
+        self._deliver("model.zip", self.best["actor"])
         self._finish()
 
     def _search(self, collectors: Collectors, advance: Callable[[str], None]) -> None:
@@ -273,7 +286,15 @@ class ImitationRun:
         if not self.best or (success >= floor and cycle < self.best["cycle_time"]):
             actor = {k: v.clone() for k, v in self.model.policy.actor.state_dict().items()}
             before = self.best.get("before", judged)
-            self.best = {"actor": actor, "success": success, "cycle_time": cycle, "floor": floor, "before": before}
+            warm = self.best.get("warm", actor)
+            self.best = {
+                "actor": actor,
+                "success": success,
+                "cycle_time": cycle,
+                "floor": floor,
+                "before": before,
+                "warm": warm,
+            }
 
     def _save(self, improvement: dict[str, Any] | None = None) -> None:
         im = self.imitation
@@ -303,8 +324,11 @@ class ImitationRun:
             },
         )
 
+    def _deliver(self, name: str, actor: dict[str, th.Tensor]) -> None:
+        self.model.policy.actor.load_state_dict(actor)
+        write_whole(self.folder.path / name, self.model.save)
+
     def _finish(self) -> None:
-        write_whole(self.folder.path / "model.zip", self.model.save)
         steps = self.outcome().steps
         write_run(
             self.folder.path / "run.json",

@@ -18,8 +18,10 @@ SAID_BY_DEMOS = (
 VALIDATION = 48  # episodes by which a policy is judged while it is trained
 VALIDATION_SEEDS = 1_000_000  # where their seeds begin within the block
 SEARCH_SEEDS = 4_000_000  # the same for episodes of the expert at other tempos
+WARM_START = "warm_start.zip"  # the model that reinforcement learning began with, beside the one it ended with
 # Who was judged by the same episodes, where an algorithm is to be better than somebody.
-BEFORE = {"imitate+sac": "before reinforcement learning", "tempo+imitate": "the expert at its own tempo"}
+IMPROVED = "imitate+sac"
+BEFORE = {IMPROVED: "before reinforcement learning", "tempo+imitate": "the expert at its own tempo"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

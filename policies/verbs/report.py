@@ -9,18 +9,16 @@ from ...robots.table import as_json
 from . import _options
 
 if TYPE_CHECKING:
-    from ..evaluate import Evaluation
+    from ..training_report import Reported
 
 
 def run(options: argparse.Namespace) -> tuple[str, int]:
     """Write the page of a finished training: curves, five successes, every kind of failure."""
-    path, result = make(options.run, options.workers, quiet=options.json)
-    if options.json:
-        return as_json({"report": str(path), **result.to_json()}), 0
-    return f"success {result.rate}\nreport: {path}", 0
+    made = make(options.run, options.workers, quiet=options.json)
+    return as_json(made.to_json()) if options.json else "\n".join(made.words), 0
 
 
-def make(folder: Path, workers: int | None, *, quiet: bool) -> "tuple[Path, Evaluation]":
+def make(folder: Path, workers: int | None, *, quiet: bool) -> "Reported":
     """Write the page, with a progress bar.
 
     Args:
@@ -32,7 +30,7 @@ def make(folder: Path, workers: int | None, *, quiet: bool) -> "tuple[Path, Eval
     from ..pages.progress import progress_bar
     from ..training_report import steps, training_report
 
-    with closing(LocalCrew(workers)) as crew, progress_bar(steps(), "report", quiet=quiet) as advance:
+    with closing(LocalCrew(workers)) as crew, progress_bar(steps(folder), "report", quiet=quiet) as advance:
         return training_report(folder, crew=crew, on_step=advance)
 
 

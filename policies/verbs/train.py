@@ -57,8 +57,7 @@ def run(options: argparse.Namespace) -> tuple[str, int]:
         raise StoppedError(f"interrupted; go on with: {_again(options)}") from None
     lines = [outcome.words, f"trained; pack it with: genba pack {options.out}"]
     if not options.no_report:
-        path, result = make(options.out, None, quiet=False)
-        lines[1:1] = [f"over 100 other seeds: {result.rate}", f"report: {path}"]
+        lines[1:1] = make(options.out, None, quiet=False).words
     return "\n".join(lines), 0
 
 

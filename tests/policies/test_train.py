@@ -23,6 +23,7 @@ from genba.policies.training import checkpoint, imitation_run, scratch_run
 from genba.policies.training.algorithms import LIBRARY
 from genba.policies.training.checkpoint import load_checkpoint, save_checkpoint
 from genba.policies.training.collect import Collectors
+from genba.policies.training.outcome import WARM_START
 from genba.policies.training.recipe import ImitationRecipe, ImprovementRecipe, Nets, Recipe, ScratchRecipe, SearchRecipe
 from genba.robots.errors import RefusedError
 
@@ -170,6 +171,17 @@ def test_a_resumed_run_equals_the_undisturbed_one_to_the_bit(
     assert not list(out.glob("*.partial"))
     tiny(out, algo, resume=True)
     same(whole(algo), out)
+
+
+@pytest.mark.slow
+def test_what_reinforcement_learning_began_with_is_kept_and_is_what_imitation_alone_ends_with(
+    whole: Callable[[str], Path],
+) -> None:
+    from genba.policies.pack import pack
+
+    warm = pack(whole("imitate+sac") / WARM_START).weights
+    alone = pack(whole("imitate")).weights
+    assert {name: array.tobytes() for name, array in warm.items()} == {k: v.tobytes() for k, v in alone.items()}
 
 
 @pytest.mark.slow

@@ -13,9 +13,11 @@ from genba.policies.crews.crew import LocalCrew
 from genba.policies.evaluate import Trial
 from genba.policies.pack import pack
 from genba.policies.pages.media import encode_gif
+from genba.policies.robustness import TROUBLES, bear
 from genba.policies.train import train
 from genba.policies.training import imitation_run
-from genba.policies.training.recipe import ImitationRecipe, Recipe
+from genba.policies.training.outcome import WARM_START
+from genba.policies.training.recipe import ImitationRecipe, ImprovementRecipe, Recipe
 from genba.policies.training_report import chosen, training_report
 from genba.robots.errors import RefusedError
 
@@ -51,14 +53,44 @@ def test_a_finished_run_becomes_a_page(tmp_path: Path, monkeypatch: pytest.Monke
     with closing(LocalCrew(0)) as crew:
         train(task="TeachPoint", robot="so101", out=out, recipe=recipe, crew=crew, quiet=True)
         said: list[str] = []
-        path, result = training_report(out, crew=crew, on_step=said.append)
-    text = path.read_text(encoding="utf-8")
+        made = training_report(out, crew=crew, on_step=said.append)
+    text, result = made.path.read_text(encoding="utf-8"), made.result
+    assert made.borne == ()
     assert text.count("<video") == text.count("times as fast") == len(chosen(result.trials)) >= 1
     assert "How it learned" in text
     assert "genba train TeachPoint --robot so101 --seed 0 --algo imitate --set imitation.demonstrations=8" in text
     assert len(said) == 6 + len(chosen(result.trials))
     assert sum(file.stat().st_size for file in (out / "tensorboard").iterdir()) > 10_000
     assert encode_gif([], 1.0) == b""
+
+
+@pytest.mark.slow
+def test_what_reinforcement_learning_did_for_what_it_bears_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EPISODES", 2)
+    monkeypatch.setattr(module, "EACH", 3)
+    monkeypatch.setattr(clip, "MOST_FRAMES", 3)
+    monkeypatch.setattr(imitation_run, "VALIDATION", 4)
+    recipe = Recipe(
+        imitation=ImitationRecipe(demonstrations=4, rounds=1, episodes=2, first_updates=200, last_updates=100),
+        improvement=ImprovementRecipe(rounds=2, episodes=2, critic_updates=20, updates=20, batch=32),
+    )
+    out = tmp_path / "run"
+    with closing(LocalCrew(0)) as crew:
+        train(task="TeachPoint", robot="so101", out=out, recipe=recipe, crew=crew, quiet=True)
+        told: list[str] = []
+        made = training_report(out, crew=crew, on_step=told.append)
+    assert len(told) == 2 + 2 * 3 * len(TROUBLES) + len(chosen(made.result.trials))
+    for policy, rates in (
+        (pack(out / WARM_START), [one.before for one in made.borne]),
+        (pack(out), [one.after for one in made.borne]),
+    ):
+        assert [rate for _, rate in bear(policy, 3)] == rates
+    assert [one.trouble.split(",")[0] for one in made.borne] == [trouble.name for trouble in TROUBLES]
+    assert "sense noise, 4 x" in made.path.read_text(encoding="utf-8")
+    assert f"of trouble: {sum(one.after.successes for one in made.borne)}/15; before" in made.words[1]
+    assert made.to_json()["borne"]["payload, 100 g more"]["episodes"] == 3
 
 
 @pytest.mark.slow
