@@ -50,6 +50,8 @@ class Outcome:
         line = f"success {self.success:.1%}, cycle {self.cycle_time:.2f} s, {self.seconds:.0f} s of training"
         if self.before is None:
             return line
+        if self.who == BEFORE[IMPROVED] and self.before == (self.success, self.cycle_time):
+            return f"{line}; reinforcement learning found nothing quicker that is as sure, so imitation's policy stays"
         success, cycle = self.before
         return f"{line}; {self.who}: success {success:.1%}, cycle {cycle:.2f} s"
 

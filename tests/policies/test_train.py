@@ -23,7 +23,7 @@ from genba.policies.training import checkpoint, imitation_run, scratch_run
 from genba.policies.training.algorithms import LIBRARY
 from genba.policies.training.checkpoint import load_checkpoint, save_checkpoint
 from genba.policies.training.collect import Collectors
-from genba.policies.training.outcome import WARM_START
+from genba.policies.training.outcome import BEFORE, IMPROVED, WARM_START
 from genba.policies.training.recipe import ImitationRecipe, ImprovementRecipe, Nets, Recipe, ScratchRecipe, SearchRecipe
 from genba.robots.errors import RefusedError
 
@@ -182,6 +182,14 @@ def test_what_reinforcement_learning_began_with_is_kept_and_is_what_imitation_al
     warm = pack(whole("imitate+sac") / WARM_START).weights
     alone = pack(whole("imitate")).weights
     assert {name: array.tobytes() for name, array in warm.items()} == {k: v.tobytes() for k, v in alone.items()}
+
+
+def test_a_gain_is_told_and_so_is_none() -> None:
+    none = Outcome(success=1.0, cycle_time=5.0, steps=9, seconds=1.0, before=(1.0, 5.0), who=BEFORE[IMPROVED])
+    assert "found nothing quicker" in none.words
+    gain = dataclasses.replace(none, cycle_time=4.5)
+    assert gain.words.endswith("before reinforcement learning: success 100.0%, cycle 5.00 s")
+    assert dataclasses.replace(none, before=None).words == "success 100.0%, cycle 5.00 s, 1 s of training"
 
 
 @pytest.mark.slow
