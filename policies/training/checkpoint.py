@@ -11,7 +11,7 @@ import torch as th
 
 from ...robots.errors import RefusedError
 
-VERSION = 2
+VERSION = 3
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
