@@ -59,6 +59,21 @@ TROUBLES: Final = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Borne:
+    """What a training did for success under a trouble.
+
+    Attributes:
+        trouble: Which, and how much of it.
+        before: Success of the policy it began with.
+        after: Of the one it ended with, on the same seeds.
+    """
+
+    trouble: str
+    before: Rate
+    after: Rate
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
     """Success of one policy.
 
@@ -109,33 +124,33 @@ def measure(
 
 
 def bear(
-    bundle: PolicyBundle,
+    before: PolicyBundle,
+    after: PolicyBundle,
     episodes: int,
     *,
-    seed: int = 0,
     crew: Crew | None = None,
     on_episode: Callable[[Trial], None] | None = None,
-) -> tuple[tuple[str, Rate], ...]:
-    """Measure a policy under each trouble once, half-way to the hardest: a fifth of a grid.
+) -> tuple[Borne, ...]:
+    """Measure two policies under each trouble once, half-way to the hardest: each in a fifth of a grid.
 
     Args:
-        bundle: The policy.
-        episodes: Under each.
-        seed: Seed of the first episode under each.
+        before: The policy that a training began with.
+        after: The one it ended with.
+        episodes: Of each under each, on the same seeds.
         crew: Who runs the episodes; this process if not given.
         on_episode: Called for each that is known, for a progress bar.
 
-    Returns:
-        What each was, in words, and success under it.
-
     Raises:
-        RefusedError: If the bundle does not fit this genba.
+        RefusedError: If a bundle does not fit this genba.
     """
     found = []
     for trouble in TROUBLES:
         hard = trouble.strengths[len(trouble.strengths) // 2]
-        result = evaluate(bundle, episodes, seed=seed, randomize=trouble.at(hard), crew=crew, on_episode=on_episode)
-        found.append((f"{trouble.name}, {hard:g} {trouble.unit}", result.rate))
+        one, other = (
+            evaluate(bundle, episodes, randomize=trouble.at(hard), crew=crew, on_episode=on_episode).rate
+            for bundle in (before, after)
+        )
+        found.append(Borne(trouble=f"{trouble.name}, {hard:g} {trouble.unit}", before=one, after=other))
     return tuple(found)
 
 

@@ -16,8 +16,7 @@ from .evaluate import Evaluation, Trial, evaluate
 from .pack import pack
 from .pages.plot import Panel, Plot, Series
 from .pages.report import Clip, Section, Table, Text, write_report
-from .robustness import TROUBLES, bear
-from .statistics import Rate
+from .robustness import TROUBLES, Borne, bear
 from .training.checkpoint import load_checkpoint
 from .training.outcome import BEFORE, IMPROVED, WARM_START
 from .training.run_folder import show_clip
@@ -35,21 +34,6 @@ CURVES = (  # what a curve is called, and in what unit it counts
     ("scratch/cycle_time", "cycle at each barrier", "s"),
     ("scratch/return", "sum of rewards of an episode at each barrier", "reward"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Borne:
-    """Success under a trouble.
-
-    Attributes:
-        trouble: Which, and how much of it.
-        before: Of the policy that reinforcement learning began with.
-        after: Of the one it ended with, on the same seeds.
-    """
-
-    trouble: str
-    before: Rate
-    after: Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +101,7 @@ def training_report(
     warm = folder / WARM_START
     borne: tuple[Borne, ...] = ()
     if warm.exists():
-        pair = [
-            bear(one, EACH, crew=crew, on_episode=lambda trial: say("what it bears")) for one in (pack(warm), bundle)
-        ]
-        borne = tuple(
-            Borne(trouble=name, before=before, after=after) for (name, before), (_, after) in zip(*pair, strict=True)
-        )
+        borne = bear(pack(warm), bundle, EACH, crew=crew, on_episode=lambda trial: say("what it bears"))
     sections: list[Section] = [_figures(bundle, result, saved), *_borne(borne), *_curves(saved["history"])]
     shown = chosen(result.trials)
     films = [
